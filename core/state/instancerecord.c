@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * instancerecord.c - instance.json, see records.h.
+ */
+#include <base/alloc.h>
+#include <base/fs.h>
+#include <base/jsonx.h>
+#include <base/names.h>
+#include <state/field.h>
+#include <state/records.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#define RECORD_MAX (4u << 20)
+
+struct instance_record *instance_record_create(void)
+{
+	return xnew(struct instance_record);
+}
+
+void instance_record_destroy(struct instance_record *r)
+{
+	if (r == NULL)
+		return;
+	for (size_t i = 0; i < r->n_nics; i++) {
+		free(r->nics[i].network);
+		free(r->nics[i].mac);
+		free(r->nics[i].address);
+	}
+	for (size_t i = 0; i < r->n_ports; i++) {
+		free(r->ports[i].name);
+		free(r->ports[i].host_ip);
+		free(r->ports[i].protocol);
+	}
+	free(r->nics);
+	free(r->ports);
+	free(r->project);
+	free(r->project_id);
+	free(r->service);
+	free(r->name);
+	free(r->generation);
+	free(r->uuid);
+	free(r->user);
+	free(r->base);
+	free(r->base_ident);
+	free(r->root);
+	free(r->root_format);
+	free(r->init);
+	json_object_put(r->spec);
+	free(r->created_at);
+	free(r);
+}
+
+const struct record_nic *instance_record_nic(const struct instance_record *r, const char *network)
+{
+	for (size_t i = 0; i < r->n_nics; i++) {
+		if (strcmp(r->nics[i].network, network) == 0)
+			return &r->nics[i];
+	}
+	return NULL;
+}
+
+static void decode_nics(struct fields *f, struct instance_record *r)
+{
+	struct json_object *arr = field_arr(f, "nics", RECORD_NICS_MAX);
+
+	r->nics = xcalloc(jsonx_len(arr), sizeof(*r->nics));
+	for (size_t i = 0; i < jsonx_len(arr); i++) {
+		struct fields n = fields_open(json_object_array_get_idx(arr, i), f->what, f->err);
+
+		r->nics[i].network = field_str(&n, "network", true);
+		r->nics[i].mac = field_str(&n, "mac", true);
+		r->nics[i].address = field_str(&n, "address", false);
+		r->n_nics++;
+		if (n.r < 0)
+			f->r = n.r;
+	}
+}
+
+static void decode_ports(struct fields *f, struct instance_record *r)
+{
+	struct json_object *arr = field_arr(f, "ports", VM_PORTS_MAX);
+
+	r->ports = xcalloc(jsonx_len(arr), sizeof(*r->ports));
+	for (size_t i = 0; i < jsonx_len(arr); i++) {
+		struct fields p = fields_open(json_object_array_get_idx(arr, i), f->what, f->err);
+
+		r->ports[i].name = field_str(&p, "name", true);
+		r->ports[i].host_ip = field_str(&p, "host_ip", true);
+		r->ports[i].protocol = field_str(&p, "protocol", true);
+		r->ports[i].host_port = (uint16_t)field_int(&p, "host_port", 0, 65535, 0);
+		r->ports[i].guest_port = (uint16_t)field_int(&p, "guest_port", 1, 65535, 1);
+		r->n_ports++;
+		if (p.r < 0)
+			f->r = p.r;
+	}
+}
+
+static int decode(struct json_object *obj, const char *what, struct instance_record **ret,
+		  struct holos_error **err)
+{
+	_cleanup_(instance_record_destroyp) struct instance_record *r = instance_record_create();
+	struct fields f = fields_open(obj, what, err);
+
+	field_format(&f, INSTANCE_RECORD_FORMAT);
+	r->project = field_str(&f, "project", true);
+	r->project_id = field_str(&f, "project_id", true);
+	r->service = field_str(&f, "service", true);
+	r->name = field_str(&f, "name", true);
+	r->index = (unsigned)field_int(&f, "index", 0, 1 << 20, 0);
+	r->generation = field_str(&f, "generation", true);
+	r->uuid = field_str(&f, "uuid", true);
+	r->user = field_str(&f, "user", false);
+	r->ssh_port = (uint16_t)field_int(&f, "ssh_port", 0, 65535, 0);
+	r->base = field_raw(&f, "base", false);
+	r->base_ident = field_str(&f, "base_ident", false);
+	r->root = field_raw(&f, "root", true);
+	r->root_format = field_str(&f, "root_format", true);
+	r->init = field_str(&f, "init", false);
+	r->launched = field_bool(&f, "launched", true);
+	r->grace_ns = (uint64_t)field_int(&f, "grace_ns", 0, INT64_MAX, 0);
+	r->created_at = field_str(&f, "created_at", false);
+	decode_nics(&f, r);
+	decode_ports(&f, r);
+	r->spec = json_object_get(field_obj(&f, "spec"));
+	if (f.r == 0 && strcmp(r->root_format, "qcow2") != 0 && strcmp(r->root_format, "raw") != 0)
+		field_spoil(&f, "root_format", "must be qcow2 or raw");
+	if (f.r == 0 && r->user != NULL && !names_is_user(r->user))
+		field_spoil(&f, "user", "must be a user name");
+	if (f.r < 0)
+		return f.r;
+	*ret = steal_ptr(&r);
+	return 0;
+}
+
+int instance_record_read(int dirfd, struct instance_record **ret, struct holos_error **err)
+{
+	_cleanup_(json_putp) struct json_object *obj = NULL;
+	int r = jsonx_read_file(dirfd, INSTANCE_RECORD_FILE, RECORD_MAX, &obj, err);
+
+	return r < 0 ? r : decode(obj, INSTANCE_RECORD_FILE, ret, err);
+}
+
+static struct json_object *encode(const struct instance_record *r)
+{
+	struct json_object *obj = json_object_new_object();
+	struct json_object *nics = json_object_new_array();
+	struct json_object *ports = json_object_new_array();
+
+	jsonx_set_int(obj, "format", INSTANCE_RECORD_FORMAT);
+	jsonx_set_str(obj, "project", r->project);
+	jsonx_set_str(obj, "project_id", r->project_id);
+	jsonx_set_str(obj, "service", r->service);
+	jsonx_set_str(obj, "name", r->name);
+	jsonx_set_int(obj, "index", r->index);
+	jsonx_set_str(obj, "generation", r->generation);
+	jsonx_set_str(obj, "uuid", r->uuid);
+	for (size_t i = 0; i < r->n_nics; i++) {
+		struct json_object *n = json_object_new_object();
+
+		jsonx_set_str(n, "network", r->nics[i].network);
+		jsonx_set_str(n, "mac", r->nics[i].mac);
+		jsonx_set_str(n, "address", r->nics[i].address);
+		json_object_array_add(nics, n);
+	}
+	jsonx_set(obj, "nics", nics);
+	jsonx_set_str(obj, "user", r->user);
+	for (size_t i = 0; i < r->n_ports; i++) {
+		struct json_object *p = json_object_new_object();
+
+		jsonx_set_str(p, "name", r->ports[i].name);
+		jsonx_set_str(p, "host_ip", r->ports[i].host_ip);
+		jsonx_set_int(p, "host_port", r->ports[i].host_port);
+		jsonx_set_int(p, "guest_port", r->ports[i].guest_port);
+		jsonx_set_str(p, "protocol", r->ports[i].protocol);
+		json_object_array_add(ports, p);
+	}
+	jsonx_set(obj, "ports", ports);
+	jsonx_set_int(obj, "ssh_port", r->ssh_port);
+	jsonx_set_str(obj, "base", r->base);
+	jsonx_set_str(obj, "base_ident", r->base_ident);
+	jsonx_set_str(obj, "root", r->root);
+	jsonx_set_str(obj, "root_format", r->root_format);
+	jsonx_set_str(obj, "init", r->init);
+	jsonx_set_bool(obj, "launched", r->launched);
+	jsonx_set_int(obj, "grace_ns", (int64_t)r->grace_ns);
+	jsonx_set(obj, "spec", json_object_get(r->spec));
+	jsonx_set_str(obj, "created_at", r->created_at);
+	return obj;
+}
+
+int instance_record_write(int dirfd, const struct instance_record *r, struct holos_error **err)
+{
+	_cleanup_(json_putp) struct json_object *obj = encode(r);
+	_cleanup_(freep) char *text = jsonx_pretty(obj);
+
+	return fs_write_atomic(dirfd, INSTANCE_RECORD_FILE, text, strlen(text), 0600, err);
+}

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * layout.c - see layout.h.
+ */
+#include <base/alloc.h>
+#include <base/fs.h>
+#include <base/names.h>
+#include <base/units.h>
+#include <state/layout.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DISCARDED ".removing-"
+
+static const char *const subdirs[] = { "projects", "locks",  "instances", "volumes",
+				       "ssh",      "images", "runs" };
+
+char *state_default_dir(const char *wanted)
+{
+	_cleanup_(freep) char *cwd = NULL;
+	const char *home;
+
+	if (wanted == NULL || *wanted == '\0')
+		wanted = getenv("HOLOS_STATE_DIR");
+	if (wanted != NULL && *wanted != '\0') {
+		cwd = getcwd(NULL, 0);
+		return fs_normalize(cwd != NULL ? cwd : "/", wanted);
+	}
+	if (geteuid() == 0)
+		return xstrdup("/var/lib/holos");
+	home = getenv("HOME");
+	if (home != NULL && home[0] == '/')
+		return fs_join(home, ".local/state/holos");
+	cwd = getcwd(NULL, 0);
+	return fs_join(cwd != NULL ? cwd : "/", ".holos");
+}
+
+static int check_dir(const char *dir, int fd, struct holos_error **err)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return error_sys(err, ERR_FAILED, errno, "cannot stat state directory %s", dir);
+	if (st.st_uid != geteuid() && geteuid() != 0)
+		return error_set(err, ERR_HOST, "state directory %s belongs to user %u, not to you",
+				 dir, (unsigned)st.st_uid);
+	if ((st.st_mode & 022) != 0) {
+		error_set(err, ERR_HOST, "state directory %s can be written by others", dir);
+		error_hint(err, "chmod 700 %s", dir);
+		return -ERR_HOST;
+	}
+	return 0;
+}
+
+int state_open(const char *dir, bool writing, struct state **ret, struct holos_error **err)
+{
+	_cleanup_(state_closep) struct state *s = xnew(struct state);
+	int r;
+
+	s->dir = xstrdup(dir);
+	s->fd = -1;
+	if (writing) {
+		r = fs_mkdir_p(dir, 0700, err);
+		if (r < 0)
+			return r;
+	}
+	s->fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->fd < 0 && (errno != ENOENT || writing))
+		return error_sys(err, ERR_FAILED, errno, "cannot open state directory %s", dir);
+	if (s->fd >= 0) {
+		r = check_dir(dir, s->fd, err);
+		if (r < 0)
+			return r;
+	}
+	for (size_t i = 0; writing && i < sizeof(subdirs) / sizeof(subdirs[0]); i++) {
+		if (mkdirat(s->fd, subdirs[i], 0700) < 0 && errno != EEXIST)
+			return error_sys(err, ERR_FAILED, errno, "cannot make directory %s/%s", dir,
+					 subdirs[i]);
+	}
+	*ret = steal_ptr(&s);
+	return 0;
+}
+
+void state_close(struct state *s)
+{
+	if (s == NULL)
+		return;
+	if (s->fd >= 0)
+		close(s->fd);
+	free(s->dir);
+	free(s);
+}
+
+char *state_path(const struct state *s, const char *fmt, ...)
+{
+	_cleanup_(freep) char *rel = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	rel = xvasprintf(fmt, ap);
+	va_end(ap);
+	return fs_join(s->dir, rel);
+}
+
+int state_open_dir(const struct state *s, bool make, const char *fmt, ...)
+{
+	_cleanup_(freep) char *rel = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	rel = xvasprintf(fmt, ap);
+	va_end(ap);
+	if (s->fd < 0) {
+		errno = ENOENT;
+		return -1;
+	}
+	for (char *p = strchr(rel, '/'); make; p = strchr(p + 1, '/')) {
+		if (p != NULL)
+			*p = '\0';
+		if (mkdirat(s->fd, rel, 0700) < 0 && errno != EEXIST)
+			return -1;
+		if (p == NULL)
+			break;
+		*p = '/';
+	}
+	return openat(s->fd, rel, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+}
+
+bool state_contains(const struct state *s, const char *path)
+{
+	_cleanup_(freep) char *plain = fs_normalize("/", path);
+	size_t n = strlen(s->dir);
+
+	return strcmp(plain, path) == 0 && strncmp(path, s->dir, n) == 0 && path[n] == '/';
+}
+
+bool state_split_instance(const char *instance, char service[64], unsigned *index)
+{
+	const char *dash = strrchr(instance, '-');
+	int64_t n;
+
+	if (dash == NULL || dash == instance || dash - instance > 63 ||
+	    units_parse_int(dash + 1, 0, 1u << 20, &n) < 0 || (dash[1] == '0' && dash[2] != '\0'))
+		return false;
+	memcpy(service, instance, (size_t)(dash - instance));
+	service[dash - instance] = '\0';
+	*index = (unsigned)n;
+	return names_is_label(service);
+}
+
+/* Call fn for each entry of a directory; a missing directory is empty. */
+static int each_entry(int dirfd, const char *what, void (*fn)(struct strv *, const char *),
+		      struct strv *ret, struct holos_error **err)
+{
+	_cleanup_(closedirp) DIR *d = NULL;
+	struct dirent *e;
+
+	if (dirfd < 0)
+		return errno == ENOENT ? 0
+				       : error_sys(err, ERR_FAILED, errno, "cannot read %s", what);
+	d = fdopendir(dirfd);
+	if (d == NULL) {
+		close(dirfd);
+		return error_sys(err, ERR_FAILED, ENOMEM, "cannot read %s", what);
+	}
+	while ((e = readdir(d)) != NULL)
+		fn(ret, e->d_name);
+	return 0;
+}
+
+static void add_label(struct strv *v, const char *name)
+{
+	if (names_is_label(name) && !strv_has(v, name))
+		strv_add(v, name);
+}
+
+static void add_record(struct strv *v, const char *name)
+{
+	size_t n = strlen(name);
+
+	if (n > 5 && strcmp(name + n - 5, ".json") == 0) {
+		_cleanup_(freep) char *label = xstrndup(name, n - 5);
+
+		add_label(v, label);
+	}
+}
+
+static void add_instance(struct strv *v, const char *name)
+{
+	char service[64];
+	unsigned index;
+
+	if (state_split_instance(name, service, &index))
+		strv_add(v, name);
+}
+
+static void add_discarded(struct strv *v, const char *name)
+{
+	if (strncmp(name, DISCARDED, strlen(DISCARDED)) == 0)
+		strv_add(v, name);
+}
+
+int state_list_projects(const struct state *s, struct strv *ret, struct holos_error **err)
+{
+	int r = each_entry(state_open_dir(s, false, "projects"), "projects", add_record, ret, err);
+
+	if (r < 0)
+		return r;
+	r = each_entry(state_open_dir(s, false, "instances"), "instances", add_label, ret, err);
+	if (r < 0)
+		return r;
+	strv_sort(ret);
+	return 0;
+}
+
+static int compare_instances(const void *a, const void *b)
+{
+	char sa[64], sb[64];
+	unsigned ia = 0, ib = 0;
+	int c;
+
+	(void)state_split_instance(*(char *const *)a, sa, &ia);
+	(void)state_split_instance(*(char *const *)b, sb, &ib);
+	c = strcmp(sa, sb);
+	return c != 0 ? c : (ia > ib) - (ia < ib);
+}
+
+int state_list_instances(const struct state *s, const char *project, struct strv *ret,
+			 struct holos_error **err)
+{
+	int r = each_entry(state_open_dir(s, false, "instances/%s", project), project, add_instance,
+			   ret, err);
+
+	if (r < 0)
+		return r;
+	if (ret->n > 1)
+		qsort(ret->v, ret->n, sizeof(*ret->v), compare_instances);
+	return 0;
+}
+
+int state_discard_instance(const struct state *s, const char *project, const char *instance,
+			   struct holos_error **err)
+{
+	_cleanup_(closep) int dir = state_open_dir(s, false, "instances/%s", project);
+
+	if (dir < 0)
+		return errno == ENOENT
+			       ? 0
+			       : error_sys(err, ERR_FAILED, errno, "cannot remove %s", instance);
+	for (unsigned i = 0;; i++) {
+		_cleanup_(freep) char *to = xasprintf(DISCARDED "%s-%u", instance, i);
+
+		if (renameat(dir, instance, dir, to) == 0)
+			break;
+		if (errno == ENOENT)
+			return 0;
+		if (errno != EEXIST && errno != ENOTEMPTY)
+			return error_sys(err, ERR_FAILED, errno, "cannot remove %s", instance);
+	}
+	return fs_sync_dir(dir, ".", err);
+}
+
+int state_restore_instance(const struct state *s, const char *project, const char *instance,
+			   struct holos_error **err)
+{
+	_cleanup_(closep) int dir = state_open_dir(s, false, "instances/%s", project);
+	_cleanup_(freep) char *from = xasprintf(DISCARDED "%s-0", instance);
+
+	if (dir < 0 || !fs_absent(dir, instance) || renameat(dir, from, dir, instance) < 0)
+		return error_sys(err, ERR_FAILED, dir < 0 ? ENOENT : errno, "cannot bring %s back",
+				 instance);
+	return fs_sync_dir(dir, ".", err);
+}
+
+int state_sweep_discarded(const struct state *s, const char *project, struct holos_error **err)
+{
+	_cleanup_(strv_finish) struct strv found = STRV_INIT;
+	_cleanup_(closep) int dir = -1;
+	int r = each_entry(state_open_dir(s, false, "instances/%s", project), project,
+			   add_discarded, &found, err);
+
+	if (r < 0 || found.n == 0)
+		return r;
+	dir = state_open_dir(s, false, "instances/%s", project);
+	if (dir < 0)
+		return 0;
+	for (size_t i = 0; i < found.n; i++) {
+		r = fs_remove_tree(dir, found.v[i], err);
+		if (r < 0)
+			return error_wrap(err, "project \"%s\"", project);
+	}
+	return 0;
+}

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * layout.h - the state directory: where it is and what lies where.
+ *
+ *   projects/<p>.json            identity of a project        (state/projectrecord.h)
+ *   locks/<p>.lock               writers of one project        (state/lock.h)
+ *   instances/<p>/<i>/           one VM: instance.json (state/instancerecord.h),
+ *                                launch.json, vm.json, disks, sockets, logs
+ *   instances/<p>/.removing-*    a VM whose removal was decided: only its removal is left
+ *   volumes/<p>/<n>.qcow2        named volumes
+ *   ssh/<p>/                     the project's key
+ *   images/                      bases, named by digest
+ *   runs/<p>/holos.yaml          what `holos run` wrote
+ */
+#ifndef STATE_LAYOUT_H
+#define STATE_LAYOUT_H
+
+#include <base/cleanup.h>
+#include <base/error.h>
+#include <base/strv.h>
+
+#include <stdbool.h>
+
+struct state {
+	char *dir; /* absolute */
+	int fd;    /* of dir; -1 when it does not exist (readers only) */
+};
+
+/* The directory: `wanted` (--state-dir) or HOLOS_STATE_DIR, made absolute; else
+ * /var/lib/holos for root, ~/.local/state/holos for others.  The caller frees. */
+char *state_default_dir(const char *wanted);
+
+/* Open it.  For writing it is made with its subdirectories (0700); a directory
+ * that others can write is refused.  For reading a missing one is empty. */
+int state_open(const char *dir, bool writing, struct state **ret, struct holos_error **err);
+void state_close(struct state *s); /* NULL is fine */
+DEFINE_CLEANUP(struct state *, state_closep, state_close);
+
+/* Absolute path below the state directory; the caller frees. */
+char *state_path(const struct state *s, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* Descriptor of a directory below it, or -1 with errno.  make: 0700, parents too. */
+int state_open_dir(const struct state *s, bool make, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+/* Does this absolute path lie inside the state directory (crash rule 3)? */
+bool state_contains(const struct state *s, const char *path);
+
+/* Names of the projects that have a record or instances, sorted. */
+int state_list_projects(const struct state *s, struct strv *ret, struct holos_error **err);
+/* Names of a project's instances (directories with a valid name), sorted by
+ * service and index. */
+int state_list_instances(const struct state *s, const char *project, struct strv *ret,
+			 struct holos_error **err);
+/* "web-12" -> "web", 12.  False when it is no instance's name. */
+bool state_split_instance(const char *instance, char service[64], unsigned *index);
+
+/* Decide the removal of an instance: its directory gets a name that no reader
+ * takes for a VM (atomic).  Then remove what was decided, now or earlier. */
+int state_discard_instance(const struct state *s, const char *project, const char *instance,
+			   struct holos_error **err);
+/* Take a decision back, when nothing took the instance's place. */
+int state_restore_instance(const struct state *s, const char *project, const char *instance,
+			   struct holos_error **err);
+int state_sweep_discarded(const struct state *s, const char *project, struct holos_error **err);
+
+#endif

@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * projectrecord.c - projects/<p>.json, see records.h.
+ */
+#include <base/alloc.h>
+#include <base/clock.h>
+#include <base/fs.h>
+#include <base/jsonx.h>
+#include <base/names.h>
+#include <state/field.h>
+#include <state/records.h>
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define RECORD_MAX   (16u << 20)
+#define SERVICES_MAX 4096u
+#define DEPENDS_MAX  4096u
+
+struct project_record *project_record_create(void)
+{
+	return xnew(struct project_record);
+}
+
+void project_record_destroy(struct project_record *r)
+{
+	if (r == NULL)
+		return;
+	for (size_t i = 0; i < r->n_services; i++) {
+		free(r->services[i].name);
+		free(r->services[i].user);
+		strv_finish(&r->services[i].depends_on);
+	}
+	free(r->services);
+	free(r->name);
+	free(r->id);
+	free(r->file);
+	free(r->dir);
+	free(r->spec_hash);
+	free(r->group);
+	free(r->subnet);
+	json_object_put(r->hosts);
+	free(r->updated_at);
+	free(r);
+}
+
+struct service_record *project_record_service(const struct project_record *r, const char *name)
+{
+	for (size_t i = 0; i < r->n_services; i++) {
+		if (strcmp(r->services[i].name, name) == 0)
+			return &r->services[i];
+	}
+	return NULL;
+}
+
+static void decode_service(struct fields *f, struct json_object *obj, struct service_record *s)
+{
+	struct fields v = fields_open(obj, f->what, f->err);
+	struct json_object *deps;
+
+	s->name = field_str(&v, "name", true);
+	s->replicas = (unsigned)field_int(&v, "desired_replicas", 0, 1 << 20, 0);
+	s->user = field_str(&v, "login_user", false);
+	deps = field_arr(&v, "depends_on", DEPENDS_MAX);
+	for (size_t i = 0; i < jsonx_len(deps); i++) {
+		if (jsonx_str_at(deps, i) == NULL || !names_is_label(jsonx_str_at(deps, i)))
+			field_spoil(&v, "depends_on", "must be names of services");
+		else
+			strv_add(&s->depends_on, jsonx_str_at(deps, i));
+	}
+	if (v.r == 0 && !names_is_label(s->name))
+		field_spoil(&v, "name", "must be the name of a service");
+	if (v.r < 0)
+		f->r = v.r;
+}
+
+static int decode(struct json_object *obj, const char *what, struct project_record **ret,
+		  struct holos_error **err)
+{
+	_cleanup_(project_record_destroyp) struct project_record *r = project_record_create();
+	struct fields f = fields_open(obj, what, err);
+	struct json_object *services, *network;
+
+	r->foreign = f.r == 0 && !json_object_object_get_ex(obj, "format", NULL);
+	if (!r->foreign)
+		field_format(&f, PROJECT_RECORD_FORMAT);
+	r->name = field_str(&f, "name", true);
+	r->id = field_str(&f, "id", !r->foreign);
+	r->file = field_raw(&f, "file", false);
+	r->dir = field_raw(&f, "dir", false);
+	r->spec_hash = field_str(&f, "spec_hash", false);
+	r->updated_at = field_str(&f, "updated_at", false);
+	network = field_obj(&f, "network");
+	if (network != NULL) {
+		struct fields n = fields_open(network, what, err);
+
+		r->group = field_str(&n, "multicast_group", false);
+		r->group_port = (unsigned)field_int(&n, "multicast_port", 0, 65535, 0);
+		r->subnet = field_str(&n, "subnet", false);
+		r->hosts = json_object_get(field_obj(&n, "hosts"));
+		if (n.r < 0)
+			f.r = n.r;
+	}
+	services = field_arr(&f, "services", SERVICES_MAX);
+	r->services = xcalloc(jsonx_len(services), sizeof(*r->services));
+	for (size_t i = 0; i < jsonx_len(services) && f.r == 0; i++)
+		decode_service(&f, json_object_array_get_idx(services, i),
+			       &r->services[r->n_services++]);
+	if (f.r == 0 && !names_is_label(r->name))
+		field_spoil(&f, "name", "must be the name of a project");
+	if (f.r < 0)
+		return f.r;
+	*ret = steal_ptr(&r);
+	return 0;
+}
+
+int project_record_read(const struct state *s, const char *project, struct project_record **ret,
+			struct holos_error **err)
+{
+	_cleanup_(json_putp) struct json_object *obj = NULL;
+	_cleanup_(freep) char *rel = xasprintf("projects/%s.json", project);
+	_cleanup_(project_record_destroyp) struct project_record *r = NULL;
+	int64_t format;
+	int e;
+
+	if (s->fd < 0)
+		return error_sys(err, ERR_FAILED, ENOENT, "no record of project \"%s\"", project);
+	e = jsonx_read_file(s->fd, rel, RECORD_MAX, &obj, err);
+	format = jsonx_int(obj, "format", 0);
+	if (e == 0 && format > PROJECT_RECORD_FORMAT)
+		e = error_set(err, ERR_HOST,
+			      "%s/%s was written by a newer holos (format %lld, this one knows %d)",
+			      s->dir, rel, (long long)format, PROJECT_RECORD_FORMAT);
+	if (e == 0)
+		e = decode(obj, rel, &r, err);
+	if (e == 0 && strcmp(r->name, project) != 0)
+		e = error_set(err, ERR_FAILED, "%s is the record of another project, \"%s\"", rel,
+			      r->name);
+	if (e < 0)
+		return e;
+	*ret = steal_ptr(&r);
+	return 0;
+}
+
+static struct json_object *encode_services(const struct project_record *r,
+					   struct json_object *snapshot)
+{
+	struct json_object *services = json_object_new_array();
+
+	for (size_t i = 0; i < r->n_services; i++) {
+		const struct service_record *s = &r->services[i];
+		struct json_object *o = json_object_new_object();
+		struct json_object *instances = NULL;
+
+		for (size_t k = 0; k < jsonx_len(snapshot); k++) {
+			struct json_object *v = json_object_array_get_idx(snapshot, k);
+
+			if (strcmp(jsonx_str(v, "name", ""), s->name) == 0)
+				instances = json_object_get(jsonx_arr(v, "instances"));
+		}
+		jsonx_set_str(o, "name", s->name);
+		jsonx_set_int(o, "desired_replicas", s->replicas);
+		jsonx_set(o, "instances", instances != NULL ? instances : json_object_new_array());
+		if (s->user != NULL)
+			jsonx_set_str(o, "login_user", s->user);
+		jsonx_set(o, "depends_on", jsonx_from_strv(s->depends_on.v));
+		json_object_array_add(services, o);
+	}
+	return services;
+}
+
+int project_record_write(const struct state *s, const struct project_record *r,
+			 struct json_object *snapshot, struct holos_error **err)
+{
+	_cleanup_(json_putp) struct json_object *obj = json_object_new_object();
+	_cleanup_(freep) char *rel = xasprintf("projects/%s.json", r->name);
+	_cleanup_(freep) char *text = NULL;
+	struct json_object *network = json_object_new_object();
+	char now[40];
+
+	jsonx_set_int(obj, "format", PROJECT_RECORD_FORMAT);
+	jsonx_set_str(obj, "name", r->name);
+	jsonx_set_str(obj, "id", r->id);
+	jsonx_set_str(obj, "file", r->file);
+	jsonx_set_str(obj, "dir", r->dir);
+	jsonx_set_str(obj, "spec_hash", r->spec_hash);
+	jsonx_set(obj, "services", encode_services(r, snapshot));
+	jsonx_set_str(network, "multicast_group", r->group);
+	jsonx_set_int(network, "multicast_port", r->group_port);
+	jsonx_set_str(network, "subnet", r->subnet);
+	jsonx_set(network, "hosts",
+		  r->hosts != NULL ? json_object_get(r->hosts) : json_object_new_object());
+	jsonx_set(obj, "network", network);
+	jsonx_set_str(obj, "updated_at", clock_rfc3339_now(now));
+	text = jsonx_pretty(obj);
+	if (fs_write_atomic(s->fd, rel, text, strlen(text), 0600, err) < 0)
+		return error_wrap(err, "state directory %s", s->dir);
+	return 0;
+}
+
+int project_record_remove(const struct state *s, const char *project, struct holos_error **err)
+{
+	_cleanup_(freep) char *rel = xasprintf("projects/%s.json", project);
+
+	if (unlinkat(s->fd, rel, 0) < 0 && errno != ENOENT)
+		return error_sys(err, ERR_FAILED, errno, "cannot remove %s", rel);
+	return fs_sync_dir(s->fd, "projects", err);
+}
