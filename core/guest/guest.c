@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * guest.c - see guest.h.
+ */
+#include <base/alloc.h>
+#include <base/clock.h>
+#include <base/fs.h>
+#include <base/paths.h>
+#include <guest/dial.h>
+#include <guest/guest.h>
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define RETRY_MIN_NS (50 * NS_PER_MS)
+#define RETRY_MAX_NS (500 * NS_PER_MS)
+
+int guest_ssh_module(const struct holos_ssh_module **ret, struct holos_error **err)
+{
+	static const struct holos_ssh_module *loaded;
+	const char *dir = getenv("HOLOS_MODULE_DIR");
+	const struct holos_ssh_module *m;
+	_cleanup_(freep) char *path = NULL;
+	void *handle;
+
+	if (loaded != NULL) {
+		*ret = loaded;
+		return 0;
+	}
+	path = fs_join(dir != NULL && dir[0] != '\0' ? dir : paths_modules(),
+		       HOLOS_SSH_MODULE_FILE);
+	/* Never unloaded: libcrypto leaves exit handlers behind. */
+	handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
+	if (handle == NULL) {
+		const char *why = dlerror();
+
+		error_set(err, ERR_HOST, "cannot load the SSH module: %s",
+			  why != NULL ? why : path);
+		error_hint(err, "install the package with holos' guest access");
+		return -ERR_HOST;
+	}
+	m = dlsym(handle, HOLOS_SSH_MODULE_SYMBOL);
+	if (m == NULL || m->size != sizeof(*m) || strcmp(m->version, HOLOS_VERSION) != 0) {
+		error_set(err, ERR_HOST, "%s does not belong to holos %s", path, HOLOS_VERSION);
+		error_hint(err, "install all parts of holos in the same version");
+		return -ERR_HOST;
+	}
+	loaded = m;
+	*ret = m;
+	return 0;
+}
+
+/* Pause before the next attempt.  HOLOS_OK, HOLOS_E_CANCELLED. */
+static holos_status retry_pause(uint64_t until_ns, int cancel_fd)
+{
+	struct pollfd p = { .fd = cancel_fd, .events = POLLIN };
+	int rc;
+
+	do {
+		rc = poll(&p, 1, clock_poll_timeout(until_ns));
+	} while (rc < 0 && errno == EINTR);
+	return rc > 0 ? HOLOS_E_CANCELLED : HOLOS_OK;
+}
+
+holos_status guest_wait_ssh(const struct holos_guest *guest, uint64_t deadline_ns, int cancel_fd,
+			    struct ssh_conn **ret, struct holos_error **err)
+{
+	const struct guest_limits limits = { deadline_ns, cancel_fd };
+	const struct holos_ssh_module *m;
+	uint64_t pause_ns = RETRY_MIN_NS;
+
+	if (guest_ssh_module(&m, err) < 0)
+		return HOLOS_E_UNAVAIL;
+	for (;;) {
+		_cleanup_(error_destroyp) struct holos_error *e = NULL;
+		holos_status st;
+		uint64_t next;
+		int fd;
+
+		st = guest_dial(guest, true, &limits, &fd, &e);
+		if (st == HOLOS_OK)
+			st = m->conn_open(guest, fd, deadline_ns, cancel_fd, ret, &e);
+		next = clock_now_ns() + pause_ns;
+		if (st == HOLOS_E_UNREACHED && next < deadline_ns) {
+			if (retry_pause(next, cancel_fd) == HOLOS_OK) {
+				pause_ns =
+					pause_ns * 2 < RETRY_MAX_NS ? pause_ns * 2 : RETRY_MAX_NS;
+				continue;
+			}
+			st = guest_fail(&e, HOLOS_E_CANCELLED, 0,
+					"waiting for the guest was interrupted");
+		}
+		if (st != HOLOS_OK)
+			error_move(err, &e);
+		return st;
+	}
+}

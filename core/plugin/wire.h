@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * wire.h - what client and holos-worker agree on; both are of one build.
+ *
+ * JSON lines over WIRE_FD.  One request at a time:
+ *   {"id":1,"kind":"net","name":"user","op":"plan","options":{},"args":{},
+ *    "fds":["seed"],"deadline_ns":N,"told":0}       descriptors attached
+ * While it runs, in any number:
+ *   {"log":{"level":6,"plugin":"net-user","msg":""}}
+ *   {"id":1,"progress":{"what":"","done":0,"total":0}}
+ *   {"id":1,"phase":"load"|"init"|"open"|""}        what would be to blame now
+ * And once:
+ *   {"id":1,"status":0,"result":{}}                 descriptors may be attached
+ *   {"id":1,"status":-2,"message":"","hint":"","at":"/option","errno":0}
+ * One byte on WIRE_CANCEL_FD ends a call early; "told" says how many such bytes
+ * belong to earlier calls.  End of file on WIRE_FD ends the worker.
+ */
+#ifndef PLUGIN_WIRE_H
+#define PLUGIN_WIRE_H
+
+#define WIRE_FD        3
+#define WIRE_CANCEL_FD 4
+#define WIRE_LINE_MAX  (16u << 20)
+#define WIRE_PHASE_MAX 8
+
+#endif
