@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * test_health.c - the healthcheck's states, with a plugin that does what a file
+ * says, and a real worker.
+ */
+#include "harness.h"
+
+static void script(const char *word)
+{
+	ck_assert_int_eq(fs_write_replace(vt->dirfd, "script", word, strlen(word), 0600, NULL), 0);
+}
+
+static void with_health(void)
+{
+	struct launch *l = vt->launch;
+	_cleanup_(freep) char *file = xasprintf("%s/script", vt->dir);
+
+	l->health.set = true;
+	l->health.plugin = xstrdup("scripted");
+	l->health.options = json_object_new_object();
+	jsonx_set_str(l->health.options, "file", file);
+	l->health.interval_ns = 100 * NS_PER_MS;
+	l->health.start_interval_ns = 50 * NS_PER_MS;
+	l->health.timeout_ns = 300 * NS_PER_MS;
+	l->health.retries = 3;
+	l->plugin_path = xstrdup(SCRIPTED_DIR);
+}
+
+START_TEST(becomes_healthy)
+{
+	with_health();
+	script("unreached");
+	vt_start();
+	vt_up();
+	vt_until(vt->vm->health_detail != NULL);
+	ck_assert_int_eq(vt->vm->health, VM_HEALTH_STARTING);
+	ck_assert(!vt->vm->reachable);
+	script("ok");
+	vt_until(vt->vm->health == VM_HEALTH_HEALTHY);
+	ck_assert(vt->vm->reachable);
+	ck_assert_ptr_nonnull(vt->vm->health_since);
+	ck_assert_ptr_nonnull(vt_ask("stop", NULL));
+	vt_down(VM_STOPPED, VM_EXIT_STOPPED);
+}
+END_TEST
+
+/* Not reached, or not let in yet, uses up no retries. */
+START_TEST(unreached_is_no_failure)
+{
+	with_health();
+	vt->launch->health.retries = 1;
+	script(_i == 0 ? "unreached" : "denied");
+	vt_start();
+	vt_up();
+	for (uint64_t end = clock_now_ns() + 1500 * NS_PER_MS; clock_now_ns() < end;)
+		loop_run_once(vt->loop, end);
+	ck_assert_msg(vt->vm->health == VM_HEALTH_STARTING, "%s", vt_describe());
+	ck_assert_uint_eq(vt->vm->health_failures, 0);
+}
+END_TEST
+
+START_TEST(retries_are_counted)
+{
+	with_health();
+	script("ok");
+	vt_start();
+	vt_until(vt->vm != NULL && vt->vm->health == VM_HEALTH_HEALTHY);
+	script("again");
+	vt_until(vt->vm->health_failures == 1);
+	ck_assert_int_eq(vt->vm->health, VM_HEALTH_HEALTHY);
+	ck_assert_str_eq(vt->vm->health_detail, "the answer is no");
+	vt_until(vt->vm->health == VM_HEALTH_UNHEALTHY);
+	ck_assert_uint_eq(vt->vm->health_failures, 3);
+	script("ok");
+	vt_until(vt->vm->health == VM_HEALTH_HEALTHY);
+	ck_assert_uint_eq(vt->vm->health_failures, 0);
+}
+END_TEST
+
+START_TEST(failures_of_the_start_period_are_free)
+{
+	with_health();
+	vt->launch->health.retries = 1;
+	vt->launch->health.start_period_ns = 1000 * NS_PER_MS;
+	script("again");
+	vt_start();
+	vt_until(vt->vm != NULL && vt->vm->reachable);
+	ck_assert_int_eq(vt->vm->health, VM_HEALTH_STARTING);
+	ck_assert_uint_eq(vt->vm->health_failures, 0);
+	vt_until(vt->vm->health == VM_HEALTH_UNHEALTHY); /* when it is over */
+}
+END_TEST
+
+START_TEST(a_broken_probe_is_unknown)
+{
+	static const char *const words[] = { "broken", "crash" };
+
+	with_health();
+	script("ok");
+	vt_start();
+	vt_until(vt->vm != NULL && vt->vm->health == VM_HEALTH_HEALTHY);
+	script(words[_i]);
+	vt_until(vt->vm->health == VM_HEALTH_UNKNOWN);
+	ck_assert_ptr_nonnull(vt->vm->health_detail);
+	script("ok");
+	vt_until(vt->vm->health == VM_HEALTH_HEALTHY);
+}
+END_TEST
+
+START_TEST(a_hanging_probe_fails)
+{
+	with_health();
+	vt->launch->health.retries = 2;
+	script("ok");
+	vt_start();
+	vt_until(vt->vm != NULL && vt->vm->health == VM_HEALTH_HEALTHY);
+	script("hang");
+	vt_until(vt->vm->health == VM_HEALTH_UNHEALTHY);
+	script("ok");
+	vt_until(vt->vm->health == VM_HEALTH_HEALTHY);
+}
+END_TEST
+
+START_TEST(unhealthy_is_restarted)
+{
+	pid_t first;
+
+	with_health();
+	vt->launch->health.restart = true;
+	vt->launch->health.retries = 2;
+	script("ok");
+	vt_start();
+	vt_until(vt->vm != NULL && vt->vm->health == VM_HEALTH_HEALTHY);
+	first = vt->vm->pid;
+	script("again");
+	vt_until(vt->vm->state == VM_STOPPING);
+	script("ok");
+	vt_until(vt->vm->state == VM_RUNNING && vt->vm->pid != first);
+	vt_until(vt->vm->health == VM_HEALTH_HEALTHY);
+	ck_assert_uint_eq(vt->vm->restarts, 1);
+	ck_assert_int_eq(vt->vm->exit.cause, VM_EXIT_STOPPED);
+}
+END_TEST
+
+/* A guest that boots again is starting again. */
+START_TEST(reset_starts_anew)
+{
+	with_health();
+	script("ok");
+	vt_start();
+	vt_until(vt->vm != NULL && vt->vm->health == VM_HEALTH_HEALTHY);
+	script("unreached");
+	ck_assert_ptr_nonnull(vt_ask("reset", NULL));
+	vt_until(vt->vm->health == VM_HEALTH_STARTING && !vt->vm->reachable);
+	script("ok");
+	vt_until(vt->vm->health == VM_HEALTH_HEALTHY && vt->vm->reachable);
+}
+END_TEST
+
+START_TEST(reach_waits_for_the_guest)
+{
+	with_health();
+	script("unreached");
+	vt_start();
+	vt_up();
+	vt_request("reach", NULL);
+	loop_run_once(vt->loop, clock_now_ns() + 300 * NS_PER_MS);
+	ck_assert(!vt_answered());
+	script("again"); /* it answers, healthy or not */
+	vt_until(vt_answered());
+	ck_assert_ptr_nonnull(vt->answer);
+	ck_assert(jsonx_bool(jsonx_obj(vt->answer, "vm"), "reachable", false));
+	ck_assert_ptr_nonnull(vt_ask("reach", NULL)); /* at once now */
+}
+END_TEST
+
+START_TEST(reach_fails_when_the_vm_ends)
+{
+	with_health();
+	script("unreached");
+	vt_behave("guest_poweroff_after_ms=500\n");
+	vt_start();
+	vt_up();
+	vt_request("reach", NULL);
+	vt_until(vt_answered());
+	ck_assert_ptr_nonnull(vt->error);
+	ck_assert_ptr_nonnull(strstr(vt->error, "down"));
+}
+END_TEST
+
+/* Without a healthcheck nothing is probed until somebody wants to know. */
+START_TEST(reach_without_a_healthcheck)
+{
+	setenv("HOLOS_HEALTH_BYPASS", "1", 1);
+	vt_start();
+	vt_up();
+	loop_run_once(vt->loop, clock_now_ns() + 200 * NS_PER_MS);
+	ck_assert(!vt->vm->reachable);
+	ck_assert_int_eq(vt->vm->health, VM_HEALTH_NONE);
+	ck_assert_ptr_nonnull(vt_ask("reach", NULL));
+	vt_until(vt->vm->reachable);
+	ck_assert_int_eq(vt->vm->health, VM_HEALTH_NONE);
+}
+END_TEST
+
+START_TEST(reload_brings_a_healthcheck)
+{
+	vt_start();
+	vt_up();
+	ck_assert_int_eq(vt->vm->health, VM_HEALTH_NONE);
+	with_health();
+	script("ok");
+	ck_assert_int_eq(launch_write(vt->dirfd, vt->launch, NULL), 0);
+	ck_assert_ptr_nonnull(vt_ask("reload", NULL));
+	vt_until(vt->vm->health == VM_HEALTH_HEALTHY);
+}
+END_TEST
+
+int main(void)
+{
+	Suite *s = vt_suite("monitor-health");
+	TCase *t = tcase_create("loops");
+
+	VT_TEST(s, becomes_healthy);
+	VT_TEST(s, retries_are_counted);
+	VT_TEST(s, failures_of_the_start_period_are_free);
+	VT_TEST(s, a_hanging_probe_fails);
+	VT_TEST(s, unhealthy_is_restarted);
+	VT_TEST(s, reset_starts_anew);
+	VT_TEST(s, reach_waits_for_the_guest);
+	VT_TEST(s, reach_fails_when_the_vm_ends);
+	VT_TEST(s, reach_without_a_healthcheck);
+	VT_TEST(s, reload_brings_a_healthcheck);
+	tcase_set_timeout(t, 30);
+	tcase_add_checked_fixture(t, vt_setup, vt_teardown);
+	tcase_add_loop_test(t, unreached_is_no_failure, 0, 2);
+	tcase_add_loop_test(t, a_broken_probe_is_unknown, 0, 2);
+	suite_add_tcase(s, t);
+	return vt_run(s);
+}
