@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * cli.h - what the verbs share: options, messages, the project that is meant.
+ */
+#ifndef CLI_CLI_H
+#define CLI_CLI_H
+
+#include <base/error.h>
+#include <base/strv.h>
+#include <compose/project.h>
+#include <engine/engine.h>
+
+#include <json-c/json.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+/* ---- options ---------------------------------------------------------------- */
+
+enum option_kind {
+	OPTION_FLAG,  /* bool *; also --name=false */
+	OPTION_VALUE, /* const char ** */
+	OPTION_LIST   /* struct strv *; may be repeated */
+};
+
+struct option_def {
+	const char *name; /* long, without dashes; NULL ends the table */
+	char letter;      /* 0: none */
+	enum option_kind kind;
+	void *target;
+	const char *arg;  /* "FILE": shown in the help */
+	const char *help; /* NULL: accepted, not shown */
+};
+
+struct verb {
+	const char *name;
+	const char *operands; /* "[SERVICE...]" */
+	const char *summary;  /* one line */
+	int (*run)(const struct verb *v, int argc, char **argv, struct holos_error **err);
+};
+
+extern const struct verb verbs[]; /* ends with name NULL */
+
+/* Read the options of a verb.  GNU order: options anywhere before "--"; with
+ * first_operand_ends, before the first operand.  Returns 0, or -ERR_USAGE, or
+ * HELP_SHOWN when --help was there and has been printed. */
+#define HELP_SHOWN 1
+int options_parse(const struct verb *v, const struct option_def *defs, bool first_operand_ends,
+		  int argc, char **argv, struct strv *operands, struct holos_error **err);
+/* More than max operands is an error. */
+int options_at_most(const struct strv *operands, size_t max, struct holos_error **err);
+void help_overview(FILE *to);
+
+/* The options that most verbs have, and what becomes of them. */
+struct common {
+	struct strv files;     /* -f */
+	struct strv env_files; /* --env-file */
+	struct strv profiles;  /* --profile */
+	const char *project;   /* -p */
+	const char *state_dir;
+	const char *lock_timeout, *parallel, *progress;
+	bool no_wait, json;
+};
+
+/* clang-format off */
+#define COMMON_INIT { .files = STRV_INIT }
+#define OPTIONS_STATE(c) \
+	{ "state-dir", 0, OPTION_VALUE, &(c).state_dir, "DIR", "state directory" }
+#define OPTIONS_FILE(c)                                                                       \
+	{ "file", 'f', OPTION_LIST, &(c).files, "FILE", "compose file (may be repeated)" },   \
+	{ "env-file", 0, OPTION_LIST, &(c).env_files, "FILE", "variables for the file" },     \
+	{ "profile", 0, OPTION_LIST, &(c).profiles, "NAME", "switch on services of a profile" }
+#define OPTIONS_PROJECT(c) \
+	{ "project", 'p', OPTION_VALUE, &(c).project, "NAME", "the project" }
+#define OPTIONS_LOCK(c)                                                                       \
+	{ "lock-timeout", 0, OPTION_VALUE, &(c).lock_timeout, "TIME",                         \
+	  "how long to wait for a busy project (default 5m)" },                               \
+	{ "no-wait", 0, OPTION_FLAG, &(c).no_wait, NULL, "do not wait for a busy project" }
+#define OPTIONS_WORK(c)                                                                       \
+	{ "parallel", 0, OPTION_VALUE, &(c).parallel, "N", "VMs to work on at the same time" }, \
+	{ "progress", 0, OPTION_VALUE, &(c).progress, "HOW", "auto, plain, json or quiet" }
+#define OPTIONS_JSON(c) { "json", 0, OPTION_FLAG, &(c).json, NULL, "print JSON" }
+#define OPTIONS_END { NULL, 0, OPTION_FLAG, NULL, NULL, NULL }
+/* clang-format on */
+
+void common_finish(struct common *c);
+/* A Go duration option.  0 or -ERR_USAGE. */
+int option_duration(const char *name, const char *text, uint64_t *ret_ns, struct holos_error **err);
+
+/* ---- messages ----------------------------------------------------------------- */
+
+/* Print the chain and its hints to stderr. */
+void print_error(const struct holos_error *err);
+void print_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+/* The bytes of the character at text that a terminal may be shown; 0: none, it
+ * is a control character or no UTF-8. */
+size_t printable_char(const char *text, size_t len);
+/* Text of a guest or a plugin, made harmless for a terminal; the caller frees. */
+char *printable(const char *text);
+/* Pretty, with a newline, to stdout; takes obj over. */
+void print_json(struct json_object *obj);
+
+struct table;
+struct table *table_create(const char *indent, const char *const *header); /* NULL-terminated */
+/* One row: as many strings as the header has columns. */
+void table_row(struct table *t, ...);
+void table_print(struct table *t, FILE *to); /* and destroy it */
+void table_destroy(struct table *t);
+
+/* ---- work ----------------------------------------------------------------------- */
+
+/* An engine whose events are shown as --progress says, and which Ctrl-C
+ * interrupts (a second one ends the program). */
+int cli_engine(const struct common *c, const char *verb, bool writing, struct engine **ret,
+	       struct holos_error **err);
+/* Load the compose file; warnings are printed. */
+int cli_project(const struct common *c, const struct strv *services, struct project **ret,
+		struct holos_error **err);
+/* Only merged, as YAML with its variables left; the caller frees. */
+int cli_project_merged(const struct common *c, char **ret, struct holos_error **err);
+/* The same for a recorded project, from the file it came from. */
+int cli_project_recorded(const struct common *c, const struct state *s, const char *name,
+			 struct project **ret, struct holos_error **err);
+/* The name of the project that is meant, by -p or the compose file here.  The
+ * file is not read when a record already says whose it is.  The caller frees. */
+int cli_project_name(const struct common *c, const struct state *s, char **ret,
+		     struct holos_error **err);
+/* Which project, and which operands are left for its services: the first operand
+ * may name a project that is known, when it is no service of the one that is
+ * meant here.  The caller frees *ret_project. */
+int cli_resolve(const struct common *c, const struct state *s, const struct strv *operands,
+		char **ret_project, char *const **ret_rest, struct holos_error **err);
+/* Is there a project of this name (a record or instances)? */
+bool cli_is_project(const struct state *s, const char *name);
+/* After up, start, stop, run: the contract's tables. */
+void cli_print_project(const struct project_status *p);
+/* "8080->80/tcp, ..." of an instance, "-" for none; the caller frees. */
+char *cli_ports_text(const struct vm_status *v);
+/* A running instance that can be entered over SSH, by its name or its service's
+ * (index: the replica). */
+int cli_find_instance(const struct project_status *p, const char *name, unsigned index,
+		      struct vm_status **ret, struct holos_error **err);
+
+/* ---- verbs ------------------------------------------------------------------------ */
+
+#define VERB(name)                                                                                 \
+	int verb_##name(const struct verb *v, int argc, char **argv, struct holos_error **err)
+VERB(up);
+VERB(run);
+VERB(down);
+VERB(ps);
+VERB(start);
+VERB(stop);
+VERB(exec);
+VERB(logs);
+VERB(validate);
+VERB(config);
+VERB(plugins);
+VERB(version);
+VERB(help);
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * options.c - the command line of a verb.
+ *
+ * GNU order and forms, and for scripts of the existing implementation Go's
+ * single dash: -json, -json=false, -lock-timeout 5s.  An exact long name beats
+ * a cluster of short ones.
+ */
+#include <base/alloc.h>
+#include <base/names.h>
+#include <base/units.h>
+#include <cli.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+static const struct option_def *find_long(const struct option_def *defs, const char *name,
+					  size_t len)
+{
+	for (; defs->name != NULL; defs++) {
+		if (strlen(defs->name) == len && strncmp(defs->name, name, len) == 0)
+			return defs;
+	}
+	return NULL;
+}
+
+static const struct option_def *find_letter(const struct option_def *defs, char letter)
+{
+	for (; defs->name != NULL; defs++) {
+		if (defs->letter == letter)
+			return defs;
+	}
+	return NULL;
+}
+
+static int usage(const struct verb *v, struct holos_error **err, const char *what, const char *word,
+		 const char *near)
+{
+	error_set(err, ERR_USAGE, "%s %s%s%s%s", what, word,
+		  near != NULL ? "; did you mean --" : "", near != NULL ? near : "",
+		  near != NULL ? "?" : "");
+	error_hint(err, "holos help %s", v->name);
+	return -ERR_USAGE;
+}
+
+static int unknown(const struct verb *v, const struct option_def *defs, const char *arg,
+		   struct holos_error **err)
+{
+	const char *names[64];
+	size_t n = 0;
+	_cleanup_(freep) char *word = NULL;
+
+	for (; defs->name != NULL && n < 64; defs++) {
+		if (defs->help != NULL)
+			names[n++] = defs->name;
+	}
+	word = xstrndup(arg, strcspn(arg, "="));
+	return usage(v, err, "unknown option", word,
+		     names_nearest(word + strspn(word, "-"), names, n));
+}
+
+static int parse_bool(const char *text, bool *ret)
+{
+	static const char *const yes[] = { "true", "1", "t", "T", "TRUE", "True" };
+	static const char *const no[] = { "false", "0", "f", "F", "FALSE", "False" };
+
+	for (size_t i = 0; i < sizeof(yes) / sizeof(yes[0]); i++) {
+		if (strcmp(text, yes[i]) == 0 || strcmp(text, no[i]) == 0) {
+			*ret = strcmp(text, yes[i]) == 0;
+			return 0;
+		}
+	}
+	return -1;
+}
+
+static int store(const struct verb *v, const struct option_def *d, const char *value,
+		 struct holos_error **err)
+{
+	switch (d->kind) {
+	case OPTION_FLAG:
+		if (value == NULL)
+			*(bool *)d->target = true;
+		else if (parse_bool(value, d->target) < 0) {
+			_cleanup_(freep) char *word = xasprintf("--%s=%s", d->name, value);
+
+			return usage(v, err, "must be true or false:", word, NULL);
+		}
+		break;
+	case OPTION_VALUE:
+		*(const char **)d->target = value;
+		break;
+	case OPTION_LIST:
+		strv_add(d->target, value);
+		break;
+	}
+	return 0;
+}
+
+/* -abc or -fFILE or -f FILE: each letter an option. */
+static int parse_cluster(const struct verb *v, const struct option_def *defs, int argc, char **argv,
+			 int *at, struct holos_error **err)
+{
+	const char *arg = argv[*at];
+
+	for (const char *c = arg + 1; *c != '\0'; c++) {
+		const struct option_def *d = find_letter(defs, *c);
+		const char *value;
+		int r;
+
+		if (d == NULL)
+			return unknown(v, defs, arg, err);
+		if (d->kind == OPTION_FLAG) {
+			r = store(v, d, NULL, err);
+			if (r < 0)
+				return r;
+			continue;
+		}
+		if (c[1] != '\0')
+			value = c[1] == '=' ? c + 2 : c + 1;
+		else if (*at + 1 < argc)
+			value = argv[++*at];
+		else
+			return usage(v, err, "a value is due after", arg, NULL);
+		return store(v, d, value, err);
+	}
+	return 0;
+}
+
+static void help_verb(const struct verb *v, const struct option_def *defs, FILE *to)
+{
+	fprintf(to, "usage: holos %s [OPTIONS]%s%s\n\n%s\n", v->name,
+		v->operands[0] != '\0' ? " " : "", v->operands, v->summary);
+	if (defs->name != NULL)
+		fputs("\noptions:\n", to);
+	for (; defs->name != NULL; defs++) {
+		_cleanup_(freep) char *left = NULL;
+
+		if (defs->help == NULL)
+			continue;
+		left = xasprintf("%s%c%s--%s%s%s", defs->letter != 0 ? "-" : " ",
+				 defs->letter != 0 ? defs->letter : ' ',
+				 defs->letter != 0 ? ", " : "  ", defs->name,
+				 defs->arg != NULL ? " " : "", defs->arg != NULL ? defs->arg : "");
+		fprintf(to, "  %-26s %s\n", left, defs->help);
+	}
+}
+
+int options_parse(const struct verb *v, const struct option_def *defs, bool first_operand_ends,
+		  int argc, char **argv, struct strv *operands, struct holos_error **err)
+{
+	for (int i = 0; i < argc; i++) {
+		const char *arg = argv[i];
+		const char *name = arg + (arg[0] == '-') + (arg[0] == '-' && arg[1] == '-');
+		size_t len = strcspn(name, "=");
+		const char *value = name[len] == '=' ? name + len + 1 : NULL;
+		const struct option_def *d;
+		int r;
+
+		if (strcmp(arg, "--") == 0) {
+			strv_add_all(operands, argv + i + 1);
+			return 0;
+		}
+		if (arg[0] != '-' || arg[1] == '\0') {
+			strv_add(operands, arg);
+			if (!first_operand_ends)
+				continue;
+			strv_add_all(operands, argv + i + 1);
+			return 0;
+		}
+		if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0 ||
+		    strcmp(arg, "-help") == 0) {
+			help_verb(v, defs, stdout);
+			return HELP_SHOWN;
+		}
+		/* A single letter behind one dash is a short option. */
+		d = arg[1] != '-' && len == 1 ? NULL : find_long(defs, name, len);
+		if (d == NULL && arg[1] != '-') {
+			r = parse_cluster(v, defs, argc, argv, &i, err);
+		} else if (d == NULL) {
+			return unknown(v, defs, arg, err);
+		} else {
+			if (d->kind != OPTION_FLAG && value == NULL && i + 1 == argc)
+				return usage(v, err, "a value is due after", arg, NULL);
+			if (d->kind != OPTION_FLAG && value == NULL)
+				value = argv[++i];
+			r = store(v, d, value, err);
+		}
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int options_at_most(const struct strv *operands, size_t max, struct holos_error **err)
+{
+	if (operands->n <= max)
+		return 0;
+	return error_set(err, ERR_USAGE, "unexpected argument \"%s\"", operands->v[max]);
+}
+
+int option_duration(const char *name, const char *text, uint64_t *ret_ns, struct holos_error **err)
+{
+	if (units_parse_duration(text, ret_ns) == 0)
+		return 0;
+	return error_set(err, ERR_USAGE, "--%s %s: must be a duration such as 30s or 2m", name,
+			 text);
+}
+
+void common_finish(struct common *c)
+{
+	strv_finish(&c->files);
+	strv_finish(&c->env_files);
+	strv_finish(&c->profiles);
+}

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * output.c - messages, tables, JSON.
+ */
+#include <base/alloc.h>
+#include <base/jsonx.h>
+#include <base/strbuf.h>
+#include <cli.h>
+
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+size_t printable_char(const char *text, size_t len)
+{
+	const unsigned char *u = (const unsigned char *)text;
+	size_t n = u[0] < 0x80                   ? 1
+		   : u[0] >= 0xc2 && u[0] < 0xe0 ? 2
+		   : u[0] >= 0xe0 && u[0] < 0xf0 ? 3
+		   : u[0] >= 0xf0 && u[0] < 0xf5 ? 4
+						 : 0;
+
+	if (n == 1)
+		return u[0] >= 0x20 && u[0] != 0x7f ? 1 : 0;
+	if (n == 0 || n > len || (u[0] == 0xc2 && u[1] < 0xa0)) /* C1 controls: U+0080 to U+009F */
+		return 0;
+	for (size_t i = 1; i < n; i++) {
+		if ((u[i] & 0xc0) != 0x80)
+			return 0;
+	}
+	return n;
+}
+
+char *printable(const char *text)
+{
+	char *copy = xstrdup(text);
+	size_t len = strlen(copy);
+
+	for (size_t i = 0; i < len;) {
+		size_t n = printable_char(copy + i, len - i);
+
+		if (n == 0 && copy[i] != '\t')
+			copy[i] = '?';
+		i += n != 0 ? n : 1;
+	}
+	return copy;
+}
+
+void print_error(const struct holos_error *err)
+{
+	for (; err != NULL; err = err->next) {
+		_cleanup_(freep) char *raw = error_format(err);
+		_cleanup_(freep) char *text = printable(raw);
+
+		fprintf(stderr, "holos: %s\n", text);
+		if (err->hint != NULL) {
+			_cleanup_(freep) char *hint = printable(err->hint);
+
+			fprintf(stderr, "  hint: %s\n", hint);
+		}
+	}
+}
+
+void print_warning(const char *fmt, ...)
+{
+	_cleanup_(freep) char *raw = NULL;
+	_cleanup_(freep) char *text = NULL;
+	va_list ap;
+
+	va_start(ap, fmt);
+	raw = xvasprintf(fmt, ap);
+	va_end(ap);
+	text = printable(raw);
+	fprintf(stderr, "warning: %s\n", text);
+}
+
+void print_json(struct json_object *obj)
+{
+	_cleanup_(freep) char *text = jsonx_pretty(obj);
+
+	puts(text);
+	json_object_put(obj);
+}
+
+struct table {
+	char *indent;
+	size_t columns;
+	struct strv cells;
+};
+
+struct table *table_create(const char *indent, const char *const *header)
+{
+	struct table *t = xnew(struct table);
+
+	t->indent = xstrdup(indent);
+	for (; *header != NULL; header++, t->columns++)
+		strv_add(&t->cells, *header);
+	return t;
+}
+
+void table_row(struct table *t, ...)
+{
+	va_list ap;
+
+	va_start(ap, t);
+	for (size_t i = 0; i < t->columns; i++) {
+		const char *cell = va_arg(ap, const char *);
+
+		strv_take(&t->cells, printable(cell != NULL && *cell != '\0' ? cell : "-"));
+	}
+	va_end(ap);
+}
+
+/* Columns on a terminal: every byte but the continuation bytes of UTF-8. */
+static size_t width(const char *s)
+{
+	size_t n = 0;
+
+	for (; *s != '\0'; s++)
+		n += ((unsigned char)*s & 0xc0) != 0x80;
+	return n;
+}
+
+void table_print(struct table *t, FILE *to)
+{
+	_cleanup_(freep) size_t *widths = xcalloc(t->columns, sizeof(*widths));
+
+	for (size_t i = 0; i < t->cells.n; i++) {
+		size_t w = width(t->cells.v[i]);
+
+		if (w > widths[i % t->columns])
+			widths[i % t->columns] = w;
+	}
+	for (size_t i = 0; i < t->cells.n; i++) {
+		size_t column = i % t->columns;
+		bool last = column == t->columns - 1;
+
+		fprintf(to, "%s%s%*s", column == 0 ? t->indent : "", t->cells.v[i],
+			last ? 0 : (int)(widths[column] + 2 - width(t->cells.v[i])), "");
+		if (last)
+			fputc('\n', to);
+	}
+	table_destroy(t);
+}
+
+void table_destroy(struct table *t)
+{
+	strv_finish(&t->cells);
+	free(t->indent);
+	free(t);
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * engine.h - what a command does with projects: up, stop, down.
+ *
+ * One engine per command.  It runs one event loop in the calling process and
+ * tells what happens through events; nothing here prints.  Ctrl-C arrives as
+ * engine_interrupt(): waiting ends, VMs stay as they are recorded.
+ */
+#ifndef ENGINE_ENGINE_H
+#define ENGINE_ENGINE_H
+
+#include <base/cleanup.h>
+#include <base/error.h>
+#include <base/loop.h>
+#include <compose/project.h>
+#include <engine/status.h>
+#include <state/layout.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct engine;
+
+enum engine_event_kind {
+	ENGINE_PHASE,    /* subject got into `phase` after elapsed_ns */
+	ENGINE_PROGRESS, /* of long work on subject: text, done, total (0: unknown) */
+	ENGINE_WARNING,  /* text */
+	ENGINE_NOTE      /* text: worth knowing, nothing is wrong */
+};
+
+struct engine_event {
+	enum engine_event_kind kind;
+	const char *subject; /* "web-0", "image micro"; NULL for warnings and notes */
+	const char *phase;   /* "starting", "running", "healthy", "failed", ... */
+	const char *text;    /* detail or NULL */
+	uint64_t done, total;
+	uint64_t elapsed_ns; /* since the work on subject began */
+};
+
+typedef void engine_event_fn(void *data, const struct engine_event *event);
+
+struct engine_options {
+	const char *state_dir; /* --state-dir, or NULL */
+	const char *verb;      /* "up": for the lock's owner line */
+	bool writing;          /* false: the state directory may be missing */
+	uint64_t lock_wait_ns; /* how long to wait for a busy project */
+	unsigned parallel;     /* VMs starting or stopping at once; 0: CPUs, at least 4 */
+	engine_event_fn *on_event;
+	void *data;
+};
+
+int engine_create(const struct engine_options *o, struct engine **ret, struct holos_error **err);
+void engine_destroy(struct engine *e); /* NULL is fine */
+DEFINE_CLEANUP(struct engine *, engine_destroyp, engine_destroy);
+struct loop *engine_loop(struct engine *e);
+const struct state *engine_state(const struct engine *e);
+/* Stop waiting.  From a callback of the loop. */
+void engine_interrupt(struct engine *e);
+
+struct registry;
+
+/* Are the network and health plugins of a project there, and do they take the
+ * options it gives them?  By manifests alone: no plugin code runs. */
+int check_project_plugins(const struct project *p, struct registry *reg, struct holos_error **err);
+
+struct up_options {
+	const struct project *project;
+	const char *const *services; /* NULL or empty: all; else these and what they need */
+	bool start_only;             /* `start`: what is there keeps its spec */
+	const char *const *recreate; /* services whose root disk may be made anew; ["*"]: all */
+	bool no_recreate;            /* a due recreate is a warning, not a failure */
+	bool wait;                   /* until everything is healthy or answers */
+	uint64_t wait_timeout_ns;    /* 0: none */
+	bool adopt;                  /* take the project over from another file */
+};
+
+/* Bring a project up.  Returns 0, or the first thing that went wrong; services
+ * that do not depend on it are up all the same. */
+int engine_up(struct engine *e, const struct up_options *o, struct holos_error **err);
+
+/* Stop instances of a project: those of the services (NULL or empty: all), in
+ * parallel, dependents first.  force: kill instead of powering down. */
+int engine_stop(struct engine *e, const char *project, const char *const *services, bool force,
+		struct holos_error **err);
+
+/* Stop everything and remove instances with their root disks; with volumes, the
+ * named volumes too.  *ret_found: there was something. */
+int engine_down(struct engine *e, const char *project, bool volumes, bool *ret_found,
+		struct holos_error **err);
+
+#endif

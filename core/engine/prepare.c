@@ -1,0 +1,643 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * prepare.c - see prepare.h.
+ *
+ * Order matters for crashes: instance.json says what the directory is before
+ * anything else is in it, and before the first start that it is to be launched:
+ * only what never was may be made again without a word.
+ */
+#include <base/alloc.h>
+#include <base/clock.h>
+#include <base/fs.h>
+#include <base/jsonx.h>
+#include <base/sha256.h>
+#include <engine/context.h>
+#include <engine/keys.h>
+#include <engine/prepare.h>
+#include <engine/volumes.h>
+#include <monitor/launch.h>
+#include <plan/argv.h>
+#include <plan/spec.h>
+#include <plan/steps.h>
+#include <plugin/calls.h>
+#include <state/vmport.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define SEED_FILE    "seed.iso"
+#define SEED_TEMP    "seed.iso.tmp"
+#define ROOT_FILE    "root.qcow2"
+#define NVRAM_FILE   "OVMF_VARS.fd"
+#define DEFAULT_USER "ubuntu"
+
+static void random_hex(char *hex, size_t bytes)
+{
+	static const char digits[] = "0123456789abcdef";
+	uint8_t raw[16];
+
+	while (getrandom(raw, sizeof(raw), 0) != (ssize_t)sizeof(raw))
+		;
+	for (size_t i = 0; i < bytes; i++) {
+		hex[2 * i] = digits[raw[i] >> 4];
+		hex[2 * i + 1] = digits[raw[i] & 15];
+	}
+	hex[2 * bytes] = '\0';
+}
+
+/* RFC 9562, version 4. */
+static char *random_uuid(void)
+{
+	char h[33];
+
+	random_hex(h, 16);
+	h[12] = '4';
+	h[16] = "89ab"[(unsigned char)h[16] & 3];
+	return xasprintf("%.8s-%.4s-%.4s-%.4s-%.12s", h, h + 8, h + 12, h + 16, h + 20);
+}
+
+static struct instance_record *new_record(struct prepare *p, const struct plan_vm *vm,
+					  const struct base_image *base, const char *dir)
+{
+	struct instance_record *r = instance_record_create();
+	const struct service *s = vm->service;
+	char generation[17], now[40];
+
+	random_hex(generation, 8);
+	r->project = xstrdup(p->project->name);
+	r->project_id = xstrdup(p->project_id);
+	r->service = xstrdup(s->name);
+	r->name = xstrdup(vm->name);
+	r->index = vm->index;
+	r->generation = xstrdup(generation);
+	r->uuid = random_uuid();
+	r->nics = xcalloc(vm->n_nics, sizeof(*r->nics));
+	r->n_nics = vm->n_nics;
+	for (size_t i = 0; i < vm->n_nics; i++) {
+		r->nics[i].network = xstrdup(vm->nics[i].network);
+		r->nics[i].mac = xstrdup(vm->nics[i].mac);
+		r->nics[i].address = xstrdup_null(vm->nics[i].address);
+	}
+	r->user = xstrdup(s->cloud_init.user != NULL           ? s->cloud_init.user
+			  : base != NULL && base->user != NULL ? base->user
+							       : DEFAULT_USER);
+	r->init = xstrdup(s->image_os != NULL                  ? s->image_os
+			  : base != NULL && base->init != NULL ? base->init
+							       : "systemd");
+	if (s->vm.root_disk != NULL) {
+		r->root = xstrdup(s->vm.root_disk);
+	} else {
+		r->root = fs_join(dir, ROOT_FILE);
+		r->root_format = xstrdup("qcow2");
+		r->base = xstrdup(base->path);
+		r->base_ident = xstrdup_null(base->ident);
+	}
+	r->spec = plan_spec(p->project, s);
+	r->created_at = xstrdup(clock_rfc3339_now(now));
+	return r;
+}
+
+static const char *root_format(const struct service *s, const char *path)
+{
+	size_t n = strlen(path);
+
+	if (s->image_format != NULL)
+		return s->image_format;
+	return n > 6 && strcmp(path + n - 6, ".qcow2") == 0 ? "qcow2" : "raw";
+}
+
+/* An existing disk is booted in place.  Its format is what the file says or its
+ * name, never what is on it: a guest could write a header that names files of
+ * the host. */
+static int look_at_root(struct prepare *p, const struct service *s, struct instance_record *r,
+			struct holos_error **err)
+{
+	r->root_format = xstrdup(root_format(s, r->root));
+	return prepare_check_disk(p->e, r->root, r->root_format, err);
+}
+
+int prepare_check_disk(struct engine *e, const char *path, const char *format,
+		       struct holos_error **err)
+{
+	struct disk_info info = { 0 };
+	const char *qemu_img;
+	struct stat st;
+	int r;
+
+	if (stat(path, &st) < 0)
+		return error_sys(err, ERR_INVALID, errno, "disk %s", path);
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return error_set(err, ERR_INVALID, "disk %s is no file and no block device", path);
+	if (strcmp(format, "qcow2") != 0)
+		return 0;
+	r = engine_qemu_img(e, &qemu_img, err);
+	if (r == 0)
+		r = disk_info(qemu_img, path, format, &info, err);
+	if (r == 0 && (info.backing_file != NULL || info.encrypted))
+		r = error_set(err, ERR_INVALID, "disk %s has a backing file or is encrypted", path);
+	disk_info_finish(&info);
+	return r;
+}
+
+static int make_root(struct prepare *p, const struct plan_vm *vm, const struct base_image *base,
+		     const char *dir, struct holos_error **err)
+{
+	_cleanup_(freep) char *path = fs_join(dir, ROOT_FILE);
+	const char *qemu_img;
+	int r = engine_qemu_img(p->e, &qemu_img, err);
+
+	if (r < 0)
+		return r;
+	if (p->disks == NULL)
+		p->disks = disk_set_create(qemu_img);
+	/* Not synced by itself: launch.json syncs the directory, and QEMU the data. */
+	return disk_set_overlay(p->disks, base->path, base->format, vm->service->vm.disk_size, path,
+				false, err);
+}
+
+int prepare_create(struct prepare *p, const struct plan_vm *vm, const struct base_image *base,
+		   struct holos_error **err)
+{
+	_cleanup_(instance_record_destroyp) struct instance_record *rec = NULL;
+	_cleanup_(freep) char *dir =
+		state_path(p->e->state, "instances/%s/%s", p->project->name, vm->name);
+	_cleanup_(freep) char *host_key = NULL;
+	_cleanup_(closep) int parent =
+		state_open_dir(p->e->state, true, "instances/%s", p->project->name);
+	_cleanup_(closep) int fd = -1;
+	int r = 0;
+
+	if (vm->service->vm.root_disk == NULL && base->path == NULL)
+		return error_set(err, ERR_FAILED,
+				 "%s was removed by another command meanwhile; try again",
+				 vm->name);
+	/* Never into a directory that is there: it may be somebody's VM. */
+	if (parent < 0 || mkdirat(parent, vm->name, 0700) < 0)
+		return error_sys(err, ERR_FAILED, errno, "cannot make %s", dir);
+	fd = openat(parent, vm->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return error_sys(err, ERR_FAILED, errno, "cannot open %s", dir);
+	rec = new_record(p, vm, base, dir);
+	if (vm->service->vm.root_disk != NULL)
+		r = look_at_root(p, vm->service, rec, err);
+	if (r == 0)
+		r = instance_record_write(fd, rec, err);
+	if (r == 0)
+		r = keys_host(fd, &host_key, err);
+	if (r == 0 && vm->service->vm.root_disk == NULL)
+		r = make_root(p, vm, base, dir, err);
+	if (r < 0) {
+		error_wrap(err, "%s", vm->name);
+		/* It never ran, and it is what was made above: nothing of anybody's. */
+		(void)fs_remove_tree(parent, vm->name, NULL);
+	}
+	return r;
+}
+
+/* ---- one start ------------------------------------------------------------ */
+
+static int choose_ports(struct prepare *p, const struct plan_vm *vm, struct instance_record *rec,
+			struct holos_error **err)
+{
+	const struct service *s = vm->service;
+	struct vm_port *ports = xcalloc(s->n_ports, sizeof(*ports));
+	uint16_t ssh = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < s->n_ports && r == 0; i++) {
+		const struct port_map *m = &s->ports[i];
+		uint16_t old = i < rec->n_ports ? rec->ports[i].host_port : 0;
+
+		ports[i].name = xasprintf("port-%zu", i);
+		ports[i].host_ip = xstrdup(m->host_ip);
+		ports[i].protocol = xstrdup(m->udp ? "udp" : "tcp");
+		ports[i].guest_port = m->guest;
+		if (m->host != 0 && m->host == m->host_end) {
+			ports[i].host_port = (uint16_t)(m->host + vm->index);
+			continue;
+		}
+		for (unsigned h = m->host; m->host != 0 && h <= m->host_end; h++) {
+			if (ports_keep(p->ports, m->host_ip, m->udp, (uint16_t)h)) {
+				ports[i].host_port = (uint16_t)h;
+				break;
+			}
+		}
+		if (m->host != 0 && ports[i].host_port == 0)
+			r = error_set(err, ERR_START, "no port of %s:%u-%u is free for %s",
+				      m->host_ip, m->host, m->host_end, vm->name);
+		else if (m->host == 0 && ports_keep(p->ports, m->host_ip, m->udp, old))
+			ports[i].host_port = old;
+		else if (m->host == 0)
+			r = ports_choose(p->ports, m->host_ip, m->udp, &ports[i].host_port, err);
+	}
+	if (r == 0 && ports_keep(p->ports, "127.0.0.1", false, rec->ssh_port))
+		ssh = rec->ssh_port;
+	else if (r == 0)
+		r = ports_choose(p->ports, "127.0.0.1", false, &ssh, err);
+	if (r < 0) {
+		vm_ports_free(ports, s->n_ports);
+		return r;
+	}
+	vm_ports_free(rec->ports, rec->n_ports);
+	rec->ports = ports;
+	rec->n_ports = s->n_ports;
+	rec->ssh_port = ssh;
+	return 0;
+}
+
+static int check_base(const struct instance_record *rec, struct holos_error **err)
+{
+	_cleanup_(freep) char *now = NULL;
+	int r;
+
+	if (rec->base == NULL)
+		return 0;
+	if (rec->base_ident == NULL) {
+		if (fs_exists(AT_FDCWD, rec->base))
+			return 0;
+		return error_set(err, ERR_VERIFY, "%s: its base image %s is gone", rec->name,
+				 rec->base);
+	}
+	r = images_ident(rec->base, &now, err);
+	if (r < 0)
+		return error_wrap(err, "%s", rec->name);
+	if (strcmp(now, rec->base_ident) == 0)
+		return 0;
+	error_set(err, ERR_VERIFY, "%s: image %s changed after its root disk was made from it",
+		  rec->name, rec->base);
+	error_hint(err, "put the old file back, or make the VM anew: holos up --recreate %s",
+		   rec->service);
+	return -ERR_VERIFY;
+}
+
+/* Bind sources: made where compose would, never by root in somebody's home. */
+static int check_bind(const struct mount_spec *m, bool make, struct holos_error **err)
+{
+	struct stat st;
+	int r;
+
+	if (stat(m->source, &st) == 0) {
+		if (S_ISDIR(st.st_mode))
+			return 0;
+		r = error_set(err, ERR_INVALID, "volume source %s is no directory", m->source);
+	} else if (errno == ENOENT && m->create_host_path &&
+		   (geteuid() != 0 || strncmp(m->source, "/home/", 6) != 0)) {
+		return make ? fs_mkdir_p(m->source, 0755, err) : 0;
+	} else {
+		r = error_sys(err, ERR_INVALID, errno, "volume source %s", m->source);
+		error_hint(err, "make it: mkdir -p %s", m->source);
+	}
+	error_at(err != NULL ? *err : NULL, m->mark.file, m->mark.line, m->mark.column);
+	return r;
+}
+
+static int check_binds(const struct service *s, bool make, struct holos_error **err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < s->n_mounts && r == 0; i++) {
+		if (s->mounts[i].type == MOUNT_BIND)
+			r = check_bind(&s->mounts[i], make, err);
+	}
+	return r;
+}
+
+/* A path of a record is opened for writing only where it must be (crash rule 3). */
+static int check_root(const struct plan_vm *vm, const struct instance_record *rec, const char *dir,
+		      struct holos_error **err)
+{
+	_cleanup_(freep) char *own = fs_join(dir, ROOT_FILE);
+	const char *due = vm->service->vm.root_disk != NULL ? vm->service->vm.root_disk : own;
+
+	if (strcmp(rec->root, due) == 0)
+		return 0;
+	return error_set(err, ERR_FAILED,
+			 "the record of %s names %s as its root disk, and it must be %s", rec->name,
+			 rec->root, due);
+}
+
+static int write_seed(struct prepare *p, const struct plan_vm *vm,
+		      const struct instance_record *rec, const struct vm_volumes *volumes, int dir,
+		      struct holos_error **err)
+{
+	_cleanup_(freep) char *host_key = NULL;
+	_cleanup_(freep) char *instance_id = xasprintf("%s-%s", rec->name, rec->generation);
+	_cleanup_(json_putp) struct json_object *steps = NULL;
+	_cleanup_(closep) int seed = -1;
+	_cleanup_(closep) int secret = -1;
+	struct provision_secret secrets[1] = { { KEYS_HOST_KEY, -1 } };
+	struct plan_steps_input in = { .plan = p->plan,
+				       .vm = vm,
+				       .instance_id = instance_id,
+				       .user = rec->user,
+				       .init = rec->init != NULL ? rec->init : "systemd",
+				       .project_key = p->project_key,
+				       .volumes = volumes->mounts,
+				       .n_volumes = volumes->n };
+	int r = keys_host(dir, &host_key, err);
+
+	if (r < 0)
+		return r;
+	in.host_key = host_key;
+	steps = plan_steps(&in);
+	secret = openat(dir, KEYS_HOST_KEY, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	seed = openat(dir, SEED_TEMP, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (secret < 0 || seed < 0)
+		return error_sys(err, ERR_FAILED, errno, "cannot write the seed of %s", rec->name);
+	secrets[0].fd = secret;
+	r = provision_seed(engine_worker(p->e), "cloud-init", NULL, steps, seed, secrets, 1, err);
+	if (r == 0 && renameat(dir, SEED_TEMP, dir, SEED_FILE) < 0)
+		r = error_sys(err, ERR_FAILED, errno, "cannot write the seed of %s", rec->name);
+	if (r < 0)
+		unlinkat(dir, SEED_TEMP, 0);
+	return r;
+}
+
+/* A service with internal networks alone has no way out. */
+static struct json_object *external_options(const struct project *project, const struct service *s)
+{
+	struct json_object *options = json_object_new_object();
+	bool internal = s->n_networks != 0;
+
+	for (size_t i = 0; i < s->n_networks; i++)
+		internal = internal && project->networks[s->networks[i].network].internal;
+	if (internal)
+		jsonx_set_bool(options, "internal", true);
+	return options;
+}
+
+/* What the drivers say of each NIC: QEMU's arguments, one vector per NIC. */
+static int plan_nics(struct prepare *p, const struct plan_vm *vm, const struct instance_record *rec,
+		     const char *dir, struct strv *args, struct holos_error **err)
+{
+	struct net_endpoint *ends = xcalloc(rec->n_ports + 1, sizeof(*ends));
+	char loopback[] = "127.0.0.1";
+	int r = 0;
+
+	for (size_t i = 0; i <= rec->n_ports; i++) {
+		bool ssh = i == rec->n_ports;
+
+		ends[i].protocol = !ssh && strcmp(rec->ports[i].protocol, "udp") == 0 ? 17 : 6;
+		ends[i].host_addr = ssh ? loopback : rec->ports[i].host_ip;
+		ends[i].host_port = ssh ? rec->ssh_port : rec->ports[i].host_port;
+		ends[i].guest_port = ssh ? 22 : rec->ports[i].guest_port;
+	}
+	for (size_t i = 0; i < vm->n_nics && r == 0; i++) {
+		const struct service_network *sn = i > 0 ? &vm->service->networks[i - 1] : NULL;
+		const struct network *net = sn != NULL ? &p->project->networks[sn->network] : NULL;
+		_cleanup_(freep) char *id = xasprintf("net%zu", i);
+		_cleanup_(json_putp) struct json_object *options = NULL;
+		struct net_nic nic = { .vm = vm->name,
+				       .id = id,
+				       .mac = vm->nics[i].mac,
+				       .project = p->project->name,
+				       .network = vm->nics[i].network,
+				       .dir = dir };
+		struct net_plan answer = { 0 };
+
+		if (net == NULL) {
+			nic.ports = ends;
+			nic.n_ports = rec->n_ports + 1;
+			options = external_options(p->project, vm->service);
+		} else {
+			nic.group = p->plan->segments[sn->network].group;
+			nic.group_port = p->plan->segments[sn->network].port;
+			r = jsonx_parse(net->options, strlen(net->options), "network options",
+					&options, err);
+		}
+		if (r == 0)
+			r = net_plan(engine_worker(p->e), net != NULL ? net->driver : "user",
+				     options, &nic, &answer, err);
+		if (r == 0 && (answer.n_helpers != 0 || answer.n_files != 0))
+			r = error_set(err, ERR_HOST,
+				      "network \"%s\": its driver wants helper processes, "
+				      "which this holos does not run yet",
+				      vm->nics[i].network);
+		if (r == 0)
+			strv_add_all(&args[i], answer.qemu.v);
+		net_plan_finish(&answer);
+	}
+	free(ends);
+	return r;
+}
+
+/* Ask the network drivers as a start would, with made-up ephemeral ports: what
+ * they refuse, they refuse now. */
+static int check_nics(struct prepare *p, const struct plan_vm *vm, struct holos_error **err)
+{
+	const struct service *s = vm->service;
+	struct instance_record rec = { .n_ports = s->n_ports, .ssh_port = 1024 };
+	_cleanup_(freep) char *dir =
+		state_path(p->e->state, "instances/%s/%s", p->project->name, vm->name);
+	struct strv *args = xcalloc(vm->n_nics, sizeof(*args));
+	char tcp[] = "tcp", udp[] = "udp";
+	int r;
+
+	rec.ports = xcalloc(s->n_ports, sizeof(*rec.ports));
+	for (size_t i = 0; i < s->n_ports; i++) {
+		rec.ports[i].host_ip = xstrdup(s->ports[i].host_ip);
+		rec.ports[i].protocol = s->ports[i].udp ? udp : tcp;
+		rec.ports[i].host_port = s->ports[i].host != 0 ? s->ports[i].host : 1024;
+		rec.ports[i].guest_port = s->ports[i].guest;
+	}
+	r = plan_nics(p, vm, &rec, dir, args, err);
+	for (size_t i = 0; i < s->n_ports; i++)
+		free(rec.ports[i].host_ip);
+	free(rec.ports);
+	for (size_t i = 0; i < vm->n_nics; i++)
+		strv_finish(&args[i]);
+	free(args);
+	return r;
+}
+
+int prepare_check(struct prepare *p, const struct plan_vm *vm, const struct instance_record *rec,
+		  struct holos_error **err)
+{
+	const struct service *s = vm->service;
+	int r = check_binds(s, false, err);
+
+	if (r == 0 && s->vm.root_disk != NULL)
+		r = prepare_check_disk(p->e, s->vm.root_disk, root_format(s, s->vm.root_disk), err);
+	if (r == 0 && rec != NULL)
+		r = check_base(rec, err);
+	if (r == 0 && s->cloud_init.user_data != NULL) {
+		const struct mark *m = &s->cloud_init.user_data_mark;
+
+		r = error_set(err, ERR_INVALID,
+			      "services.%s.cloud_init.user_data: the provision plugin "
+			      "\"cloud-init\" does not take it yet",
+			      s->name);
+		error_at(err != NULL ? *err : NULL, m->file, m->line, m->column);
+		error_hint(err, "use write_files, runcmd, bootcmd, packages");
+	}
+	return r == 0 ? check_nics(p, vm, err) : r;
+}
+
+static struct json_object *health_options(const struct healthcheck *h)
+{
+	struct json_object *o = NULL;
+	struct json_object *test;
+
+	if (jsonx_parse(h->options, strlen(h->options), "healthcheck options", &o, NULL) < 0)
+		o = json_object_new_object();
+	if (h->argv[0] == NULL)
+		return o;
+	test = json_object_new_array();
+	if (h->shell) {
+		json_object_array_add(test, json_object_new_string("sh"));
+		json_object_array_add(test, json_object_new_string("-c"));
+	}
+	for (const char *const *a = h->argv; *a != NULL; a++)
+		json_object_array_add(test, json_object_new_string(*a));
+	jsonx_set(o, "test", test);
+	return o;
+}
+
+static void fill_launch(struct prepare *p, const struct plan_vm *vm,
+			const struct instance_record *rec, const char *dir, struct launch *l)
+{
+	const struct healthcheck *h = &vm->service->healthcheck;
+	const char *bypass = getenv("HOLOS_HEALTH_BYPASS");
+
+	l->project = xstrdup(rec->project);
+	l->project_id = xstrdup(rec->project_id);
+	l->service = xstrdup(rec->service);
+	l->instance = xstrdup(rec->name);
+	l->uuid = xstrdup(rec->uuid);
+	l->index = rec->index;
+	l->program = xstrdup(p->qemu);
+	l->ports = xcalloc(rec->n_ports, sizeof(*l->ports));
+	l->n_ports = rec->n_ports;
+	for (size_t i = 0; i < rec->n_ports; i++) {
+		l->ports[i] = rec->ports[i];
+		l->ports[i].name = xstrdup(rec->ports[i].name);
+		l->ports[i].host_ip = xstrdup(rec->ports[i].host_ip);
+		l->ports[i].protocol = xstrdup(rec->ports[i].protocol);
+	}
+	l->ssh_port = rec->ssh_port;
+	l->stop_grace_ns = rec->grace_ns;
+	l->restart = (enum launch_restart)vm->service->restart; /* the same order */
+	l->restart_max = vm->service->restart_max;
+	l->guest.user = xstrdup(rec->user);
+	l->guest.key = keys_project_path(p->e->state, rec->project);
+	l->guest.host_key = fs_join(dir, KEYS_HOST_KEY_PUB);
+	if (!h->set)
+		return;
+	l->health.set = true;
+	l->health.plugin = xstrdup(bypass != NULL && *bypass != '\0' ? "bypass" : h->type);
+	l->health.options =
+		bypass != NULL && *bypass != '\0' ? json_object_new_object() : health_options(h);
+	l->health.interval_ns = h->interval_ns;
+	l->health.timeout_ns = h->timeout_ns;
+	l->health.start_period_ns = h->start_period_ns;
+	l->health.start_interval_ns = h->start_interval_ns;
+	l->health.retries = h->retries;
+	l->health.restart = h->on_failure == HEALTH_RESTART;
+}
+
+static int uefi_vars(struct prepare *p, int dir, const char *path, struct holos_error **err)
+{
+	if (fs_exists(dir, NVRAM_FILE))
+		return 0;
+	return fs_copy(AT_FDCWD, p->firmware.vars, AT_FDCWD, path, 0600, err);
+}
+
+static int build_launch(struct prepare *p, const struct plan_vm *vm,
+			const struct instance_record *rec, const struct vm_volumes *volumes,
+			int dirfd, const char *dir, struct holos_error **err)
+{
+	_cleanup_(launch_destroyp) struct launch *l = launch_create();
+	_cleanup_(freep) char *seed = fs_join(dir, SEED_FILE);
+	_cleanup_(freep) char *nvram = fs_join(dir, NVRAM_FILE);
+	struct strv argv = STRV_INIT;
+	struct strv *nics = xcalloc(vm->n_nics, sizeof(*nics));
+	struct base_image boot = { 0 };
+	struct plan_argv_input in = { .vm = vm,
+				      .program = p->qemu,
+				      .uuid = rec->uuid,
+				      .dir = dir,
+				      .kvm = vm->service->vm.accel == ACCEL_AUTO
+						     ? p->kvm
+						     : vm->service->vm.accel == ACCEL_KVM,
+				      .root_user = geteuid() == 0,
+				      .root = rec->root,
+				      .root_format = rec->root_format,
+				      .seed = seed,
+				      .nics = nics,
+				      .volumes = volumes->disks,
+				      .n_volumes = volumes->n };
+	int r = plan_nics(p, vm, rec, dir, nics, err);
+
+	if (r == 0 && vm->service->vm.uefi) {
+		in.firmware_code = p->firmware.code;
+		in.firmware_vars = nvram;
+		r = uefi_vars(p, dirfd, nvram, err);
+	} else if (r == 0 && rec->base != NULL && rec->base_ident == NULL) {
+		r = images_read_boot(rec->base, &boot, err);
+		in.kernel = boot.kernel;
+		in.initrd = boot.initrd;
+		in.cmdline = boot.cmdline;
+	}
+	if (r == 0) {
+		plan_argv(&in, &argv);
+		fill_launch(p, vm, rec, dir, l);
+		l->argv = steal_ptr(&argv.v);
+		r = launch_write(dirfd, l, err);
+	}
+	base_image_finish(&boot);
+	for (size_t i = 0; i < vm->n_nics; i++)
+		strv_finish(&nics[i]);
+	free(nics);
+	return r;
+}
+
+/* The spec as of this start; what only a new root disk takes up stays as it was
+ * when this one was made. */
+static void renew_spec(struct prepare *p, const struct plan_vm *vm, struct instance_record *rec)
+{
+	struct json_object *spec = plan_spec(p->project, vm->service);
+
+	if (jsonx_obj(rec->spec, "recreate") != NULL)
+		jsonx_set(spec, "recreate", json_object_get(jsonx_obj(rec->spec, "recreate")));
+	json_object_put(rec->spec);
+	rec->spec = spec;
+}
+
+int prepare_launch(struct prepare *p, const struct plan_vm *vm, struct instance_record *rec,
+		   struct holos_error **err)
+{
+	const char *project = p->project->name;
+	_cleanup_(freep) char *dir = state_path(p->e->state, "instances/%s/%s", project, vm->name);
+	_cleanup_(closep) int fd =
+		state_open_dir(p->e->state, false, "instances/%s/%s", project, vm->name);
+	_cleanup_(vm_volumes_finish) struct vm_volumes volumes = { 0 };
+	int r;
+
+	if (fd < 0)
+		return error_sys(err, ERR_FAILED, errno, "cannot open %s", dir);
+	r = check_root(vm, rec, dir, err);
+	if (r == 0)
+		r = check_base(rec, err);
+	if (r == 0)
+		r = check_binds(vm->service, true, err);
+	if (r == 0)
+		r = choose_ports(p, vm, rec, err);
+	if (r < 0)
+		return r;
+	volumes_confirm(p->e->state, project, vm->name);
+	r = volumes_prepare(p->e, p->project, vm->service, vm->index, vm->name, &volumes, err);
+	if (r == 0)
+		r = write_seed(p, vm, rec, &volumes, fd, err);
+	if (r < 0)
+		return error_wrap(err, "%s", vm->name);
+	rec->grace_ns = vm->service->stop_grace_period_ns;
+	renew_spec(p, vm, rec);
+	rec->launched = true;
+	r = build_launch(p, vm, rec, &volumes, fd, dir, err);
+	return r < 0 ? r : instance_record_write(fd, rec, err);
+}

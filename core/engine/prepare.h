@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * prepare.h - everything on disk that one VM needs before its monitor starts.
+ */
+#ifndef ENGINE_PREPARE_H
+#define ENGINE_PREPARE_H
+
+#include <engine/images.h>
+#include <engine/ports.h>
+#include <plan/plan.h>
+#include <vm/disk.h>
+#include <vm/firmware.h>
+
+/* What all VMs of one `up` share. */
+struct prepare {
+	struct engine *e;
+	const struct project *project;
+	const struct plan *plan;
+	const char *project_id;
+	char *qemu; /* program */
+	bool kvm;
+	char *project_key; /* public line */
+	struct disk_set *disks;
+	struct ports *ports;
+	struct firmware firmware; /* filled in when some VM boots by UEFI */
+};
+
+/* Make the instance: its directory, record, host key and root disk.  After a
+ * failure nothing of it is left. */
+int prepare_create(struct prepare *p, const struct plan_vm *vm, const struct base_image *base,
+		   struct holos_error **err);
+
+/* What a start of the VM would trip over, as far as it can be known in advance:
+ * bind sources, disks of the user's, networks, and, with the record of an
+ * existing VM, its base image.  Changes nothing. */
+int prepare_check(struct prepare *p, const struct plan_vm *vm, const struct instance_record *rec,
+		  struct holos_error **err);
+
+/* Is this disk of the user's one that a VM may have?  ERR_INVALID: not there, no
+ * disk, an overlay. */
+int prepare_check_disk(struct engine *e, const char *path, const char *format,
+		       struct holos_error **err);
+
+/* Write what this start needs: ports, seed, launch.json.  rec is the instance's
+ * record as it is; it is brought up to date and written. */
+int prepare_launch(struct prepare *p, const struct plan_vm *vm, struct instance_record *rec,
+		   struct holos_error **err);
+
+#endif

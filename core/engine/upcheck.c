@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * upcheck.c - can it be done?  Everything of an `up` that can be found out in
+ * advance: limits, programs, plugins and their options, ports, disks, images,
+ * room.  Nothing was stopped, made or destroyed when this says no.
+ */
+#include <base/alloc.h>
+#include <base/fs.h>
+#include <base/jsonx.h>
+#include <base/units.h>
+#include <engine/up.h>
+#include <engine/volumes.h>
+#include <plugin/registry.h>
+#include <vm/program.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/statvfs.h>
+
+/* What the overlay, seed and records of one VM need at first; QEMU pauses a VM
+ * whose disk cannot grow. */
+#define SPACE_CREATE (1u << 20)
+#define SPACE_START  (256u << 10)
+
+bool up_starts(const struct up_vm *v)
+{
+	return v->action != UP_NOTHING && v->action != UP_KEEP;
+}
+
+bool up_creates(const struct up_vm *v)
+{
+	return v->action == UP_CREATE || v->action == UP_RECREATE;
+}
+
+/* Is this port held by the VM's own running QEMU, which is stopped first? */
+static bool holds_port(const struct up_vm *v, uint16_t port)
+{
+	const struct instance_record *rec = v->status != NULL ? v->status->rec : NULL;
+
+	for (size_t i = 0; rec != NULL && v->status->alive.qemu && i < rec->n_ports; i++) {
+		if (rec->ports[i].host_port == port)
+			return true;
+	}
+	return false;
+}
+
+static int check_ports(struct up *u, struct holos_error **err)
+{
+	for (size_t i = 0; i < u->n; i++) {
+		const struct up_vm *v = &u->vms[i];
+		const struct service *s = v->plan->service;
+
+		for (size_t k = 0; up_starts(v) && k < s->n_ports; k++) {
+			const struct port_map *p = &s->ports[k];
+			uint16_t port = (uint16_t)(p->host + v->plan->index);
+			_cleanup_(freep) char *holder = NULL;
+			int r;
+
+			if (p->host == 0 || p->host != p->host_end || holds_port(v, port))
+				continue;
+			r = ports_try(p->host_ip, p->udp, port);
+			if (r == 0)
+				continue;
+			holder = r == -EADDRINUSE ? ports_holder(p->udp, port) : NULL;
+			error_set(err, ERR_START, "%s: host port %s:%u/%s is unavailable: %s%s%s%s",
+				  v->plan->name, p->host_ip, port, p->udp ? "udp" : "tcp",
+				  strerror(-r), holder != NULL ? " (" : "",
+				  holder != NULL ? holder : "", holder != NULL ? ")" : "");
+			if (r == -EACCES)
+				error_hint(err,
+					   "ports below 1024 need: sysctl "
+					   "net.ipv4.ip_unprivileged_port_start=%u",
+					   port);
+			return -ERR_START;
+		}
+	}
+	return 0;
+}
+
+/* What a start would trip over: bind sources, the base image, disks. */
+static int check_starts(struct up *u, struct holos_error **err)
+{
+	for (size_t i = 0; i < u->n; i++) {
+		const struct up_vm *v = &u->vms[i];
+		int r = up_starts(v)
+				? prepare_check(&u->prepare, v->plan,
+						up_creates(v) || v->status == NULL ? NULL
+										   : v->status->rec,
+						err)
+				: 0;
+
+		if (r < 0)
+			return error_wrap(err, "%s", v->plan->name);
+	}
+	return 0;
+}
+
+/* Volumes that the file wants smaller than they are. */
+static int check_volumes(struct up *u, struct holos_error **err)
+{
+	for (size_t i = 0; i < u->n; i++) {
+		const struct up_vm *v = &u->vms[i];
+		int r = up_starts(v) ? volumes_check(u->e, u->project, v->plan->service,
+						     v->plan->index, err)
+				     : 0;
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int check_shares(const struct service *s, const struct base_image *base,
+			struct holos_error **err)
+{
+	if (base->shares == NULL || strstr(base->shares, "9p") != NULL)
+		return 0;
+	for (size_t i = 0; i < s->n_mounts; i++) {
+		if (s->mounts[i].type != MOUNT_BIND)
+			continue;
+		error_set(err, ERR_INVALID,
+			  "services.%s: image %s cannot mount %s: its kernel has no 9p", s->name,
+			  s->image, s->mounts[i].source);
+		error_at(err != NULL ? *err : NULL, s->mounts[i].mark.file, s->mounts[i].mark.line,
+			 s->mounts[i].mark.column);
+		error_hint(err, "use another image, a named volume, or cloud_init.write_files");
+		return -ERR_INVALID;
+	}
+	return 0;
+}
+
+/* A root disk cannot be smaller than its base; an overlay needs some room. */
+static int check_disk(struct up *u, const struct service *s, const struct base_image *base,
+		      struct holos_error **err)
+{
+	char wanted[32], is[32];
+	const char *qemu_img;
+	uint64_t size;
+	int r;
+
+	if (s->vm.disk_size == 0)
+		return 0;
+	r = engine_qemu_img(u->e, &qemu_img, err);
+	if (r < 0)
+		return r;
+	if (u->prepare.disks == NULL)
+		u->prepare.disks = disk_set_create(qemu_img);
+	r = disk_set_base_size(u->prepare.disks, base->path, base->format, &size, err);
+	if (r < 0 || s->vm.disk_size >= size)
+		return r;
+	error_set(err, ERR_INVALID, "vm.disk_size: %s is smaller than the image, which has %s",
+		  units_format_size(s->vm.disk_size, wanted), units_format_size(size, is));
+	error_at(err != NULL ? *err : NULL, s->vm.disk_size_mark.file, s->vm.disk_size_mark.line,
+		 s->vm.disk_size_mark.column);
+	return -ERR_INVALID;
+}
+
+int up_check_space(struct up *u, struct holos_error **err)
+{
+	uint64_t need = 0, room;
+	char a[32], b[32];
+	struct statvfs fs;
+
+	for (size_t i = 0; i < u->n; i++)
+		need += up_starts(&u->vms[i])
+				? (up_creates(&u->vms[i]) ? SPACE_CREATE : SPACE_START)
+				: 0;
+	if (need == 0 || fstatvfs(u->e->state->fd, &fs) < 0)
+		return 0;
+	room = (uint64_t)fs.f_bavail * fs.f_frsize;
+	if (room >= need)
+		return 0;
+	return error_set(err, ERR_HOST, "%s has %s free, and this needs %s", u->e->state->dir,
+			 units_format_size(room, a), units_format_size(need, b));
+}
+
+static int no_builder(struct up *u, const struct service *s, struct holos_error **err)
+{
+	const struct plugin_info *info;
+
+	if (registry_find(engine_registry(u->e), "provision", "dockerfile", &info, err) == 0)
+		error_set(err, ERR_HOST,
+			  "plugin \"dockerfile\" is of another holos: this one does not "
+			  "call it yet");
+	return error_wrap(err, "service \"%s\"", s->name);
+}
+
+/* Point at the image that could not be had; one that is not there is a mistake
+ * of the file's. */
+static int blame_image(const struct service *s, struct holos_error **err)
+{
+	bool gone = s->image_path != NULL && fs_absent(AT_FDCWD, s->image_path);
+
+	error_wrap(err, "services.%s.image", s->name);
+	if (err == NULL || *err == NULL)
+		return -ERR_FAILED;
+	if (gone)
+		(*err)->code = ERR_INVALID;
+	if ((*err)->file == NULL)
+		error_at(*err, s->image_mark.file, s->image_mark.line, s->image_mark.column);
+	return -(*err)->code;
+}
+
+int up_obtain_images(struct up *u, struct holos_error **err)
+{
+	u->bases = xcalloc(u->project->n_services, sizeof(*u->bases));
+	for (size_t i = 0; i < u->n; i++) {
+		const struct up_vm *v = &u->vms[i];
+		const struct service *s = v->plan->service;
+		struct base_image *base = &u->bases[v->service];
+		int r;
+
+		if (!up_creates(v) || s->vm.root_disk != NULL || base->path != NULL)
+			continue;
+		if (s->dockerfile != NULL || s->image == NULL)
+			return no_builder(u, s, err);
+		r = images_obtain(u->e, s->image, s->image_path, s->image_format, base, err);
+		if (r == 0)
+			r = check_shares(s, base, err);
+		if (r == 0)
+			r = check_disk(u, s, base, err);
+		if (r < 0)
+			return blame_image(s, err);
+	}
+	return 0;
+}
+
+/* Options as the user wrote them against the plugin's schema. */
+static int check_options(struct registry *reg, const char *kind, const char *name, const char *json,
+			 const char *path, const struct mark *mark, struct holos_error **err)
+{
+	_cleanup_(json_putp) struct json_object *options = NULL;
+	_cleanup_(error_destroyp) struct holos_error *why = NULL;
+	const struct plugin_info *info;
+	int r = registry_find(reg, kind, name, &info, &why);
+
+	if (r == 0)
+		r = jsonx_parse(json, strlen(json), path, &options, &why);
+	if (r == 0)
+		r = registry_check_options(info, options, path, NULL, NULL, &why);
+	else
+		error_wrap(&why, "%s", path);
+	if (r == 0)
+		return 0;
+	for (struct holos_error *e = why; e != NULL; e = e->next)
+		error_at(e, mark->file, mark->line, mark->column);
+	return error_move(err, &why);
+}
+
+int check_project_plugins(const struct project *p, struct registry *reg, struct holos_error **err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < p->n_networks && r == 0; i++) {
+		const struct network *n = &p->networks[i];
+		bool own = n->options_mark.line != 0;
+		_cleanup_(freep) char *path =
+			xasprintf("networks.%s.%s", n->name, own ? "options" : "driver");
+
+		r = check_options(reg, "net", n->driver, n->options, path,
+				  own ? &n->options_mark : &n->driver_mark, err);
+	}
+	for (size_t i = 0; i < p->n_services && r == 0; i++) {
+		const struct healthcheck *h = &p->services[i].healthcheck;
+		bool own = h->options_mark.line != 0;
+		_cleanup_(freep) char *path =
+			xasprintf("services.%s.healthcheck.%s", p->services[i].name,
+				  own ? "options" : "type");
+
+		if (h->set)
+			r = check_options(reg, "health", h->type, h->options, path,
+					  own ? &h->options_mark : &h->type_mark, err);
+	}
+	return r;
+}
+
+static int check_plugins(struct up *u, struct holos_error **err)
+{
+	const struct plugin_info *info;
+	int r = registry_find(engine_registry(u->e), "provision", "cloud-init", &info, err);
+
+	if (r == 0)
+		r = registry_find(engine_registry(u->e), "net", "user", &info, err);
+	return r == 0 ? check_project_plugins(u->project, engine_registry(u->e), err) : r;
+}
+
+static int choose_accel(struct up *u, struct holos_error **err)
+{
+	struct accel_choice accel;
+	int r = accel_choose(&accel, err);
+
+	if (r < 0)
+		return r;
+	u->prepare.kvm = accel.kind == ACCEL_USE_KVM;
+	if (accel.warn) {
+		engine_warn(u->e, "KVM is not used: %s; VMs run by emulation (TCG), slowly%s%s",
+			    accel.probe.reason, accel.probe.remedy != NULL ? "; " : "",
+			    accel.probe.remedy != NULL ? accel.probe.remedy : "");
+	}
+	return 0;
+}
+
+/* What a record holds, and QEMU can take. */
+static int check_limits(struct up *u, struct holos_error **err)
+{
+	for (size_t i = 0; i < u->project->n_services; i++) {
+		const struct service *s = &u->project->services[i];
+
+		if (s->n_ports > VM_PORTS_MAX || s->n_networks >= RECORD_NICS_MAX) {
+			error_set(err, ERR_INVALID,
+				  "services.%s: %zu ports and %zu networks; there may be %u and %u",
+				  s->name, s->n_ports, s->n_networks, VM_PORTS_MAX,
+				  RECORD_NICS_MAX - 1);
+			error_at(err != NULL ? *err : NULL, s->mark.file, s->mark.line,
+				 s->mark.column);
+			return -ERR_INVALID;
+		}
+	}
+	return 0;
+}
+
+/* The longest socket path of all: sun_path has 108 bytes, unix(7). */
+static int check_paths(struct up *u, struct holos_error **err)
+{
+	for (size_t i = 0; i < u->n; i++) {
+		_cleanup_(freep) char *path =
+			state_path(u->e->state, "instances/%s/%s/monitor.sock", u->project->name,
+				   u->vms[i].plan->name);
+
+		if (u->vms[i].action == UP_NOTHING || strlen(path) < 108)
+			continue;
+		error_set(err, ERR_INVALID,
+			  "%s: the socket path %s has %zu bytes, and 107 is the most there can be",
+			  u->vms[i].plan->name, path, strlen(path));
+		error_hint(err,
+			   "use a shorter state directory (--state-dir), project or service name");
+		return -ERR_INVALID;
+	}
+	return 0;
+}
+
+int up_check_host(struct up *u, struct holos_error **err)
+{
+	bool any = false, uefi = false;
+	const char *qemu_img;
+	int r;
+
+	for (size_t i = 0; i < u->n; i++) {
+		any = any || up_starts(&u->vms[i]);
+		uefi = uefi || (up_starts(&u->vms[i]) && u->vms[i].plan->service->vm.uefi);
+	}
+	r = check_limits(u, err);
+	if (r == 0)
+		r = check_paths(u, err);
+	if (r < 0 || !any)
+		return r;
+	r = program_find_qemu(&u->prepare.qemu, err);
+	if (r == 0)
+		r = engine_qemu_img(u->e, &qemu_img, err);
+	if (r == 0)
+		r = check_plugins(u, err);
+	if (r == 0 && uefi)
+		r = firmware_find(&u->prepare.firmware, err);
+	if (r == 0)
+		r = check_ports(u, err);
+	if (r == 0)
+		r = check_volumes(u, err);
+	if (r == 0)
+		r = check_starts(u, err);
+	if (r == 0)
+		r = choose_accel(u, err);
+	return r;
+}

@@ -1,0 +1,644 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * uprun.c - the graph of one `up`, run.
+ *
+ *   WAITING -> [STOPPING ->] STARTING -> RUNNING -> READY
+ *                                |          |-----> COMPLETED
+ *                                '----------'-----> FAILED
+ *
+ * A VM leaves WAITING when what its service depends on is as far as it asks
+ * for.  A failed one fails those that need it and nothing else.  The project is
+ * locked while something is being changed, and free while this only waits for
+ * guests; who changes it meanwhile ends our change, not theirs.
+ */
+#include <base/alloc.h>
+#include <base/clock.h>
+#include <base/jsonx.h>
+#include <base/units.h>
+#include <engine/attach.h>
+#include <engine/up.h>
+#include <state/alive.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ATTEMPTS_MAX  5
+#define CONSOLE_LINES 8
+
+static void fail(struct up_vm *v, struct holos_error **why)
+{
+	struct up *u = v->up;
+
+	v->phase = UP_FAILED;
+	monitor_conn_destroy(steal_ptr(&v->conn));
+	engine_phase(u->e, v->plan->name, "failed",
+		     v->began_ns != 0 ? clock_now_ns() - v->began_ns : 0, (*why)->message);
+	if (u->result == 0) {
+		error_wrap(why, "%s", v->plan->name);
+		u->result = error_move(u->err, why);
+	}
+}
+
+/* The last lines of a VM's console: what a person would look at first. */
+static void tell_console(struct up_vm *v)
+{
+	_cleanup_(closep) int dir = state_open_dir(v->up->e->state, false, "instances/%s/%s",
+						   v->up->project->name, v->plan->name);
+	_cleanup_(closep) int fd =
+		dir >= 0 ? openat(dir, "console.log", O_RDONLY | O_CLOEXEC | O_NONBLOCK) : -1;
+	char text[4096];
+	off_t size = fd >= 0 ? lseek(fd, 0, SEEK_END) : 0;
+	off_t from = size > (off_t)sizeof(text) - 1 ? size - (off_t)sizeof(text) + 1 : 0;
+	ssize_t n = fd >= 0 ? pread(fd, text, sizeof(text) - 1, from) : 0;
+	char *line = text;
+	unsigned lines = 0;
+
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	for (char *c = text + n - 1; c > text; c--) {
+		if (*c == '\n' && c[1] != '\0' && ++lines == CONSOLE_LINES) {
+			line = c + 1;
+			break;
+		}
+	}
+	engine_note(v->up->e, "%s: the end of its console:", v->plan->name);
+	for (char *next; *line != '\0'; line = next) {
+		next = line + strcspn(line, "\n");
+		if (*next != '\0')
+			*next++ = '\0';
+		for (char *c = line; *c != '\0'; c++) {
+			if (*c == '\r')
+				*c = ' ';
+		}
+		engine_note(v->up->e, "  | %s", line);
+	}
+}
+
+static void fail_with(struct up_vm *v, int code, const char *text)
+{
+	_cleanup_(error_destroyp) struct holos_error *why = NULL;
+
+	error_set(&why, code, "%s", text);
+	if (code == ERR_START || code == ERR_TIMEOUT)
+		error_hint(&why, "see more: holos logs%s -p %s %s",
+			   code == ERR_START ? " --qemu" : "", v->up->project->name, v->plan->name);
+	fail(v, &why);
+	if ((code == ERR_START || code == ERR_TIMEOUT) && v->began_ns != 0)
+		tell_console(v);
+}
+
+static void reached(struct up_vm *v, enum up_phase phase, const char *word)
+{
+	v->phase = phase;
+	engine_phase(v->up->e, v->plan->name, word, clock_now_ns() - v->began_ns, NULL);
+}
+
+/* HOLOS_HEALTH_BYPASS: whatever runs is healthy. */
+static bool bypassed(void)
+{
+	const char *bypass = getenv("HOLOS_HEALTH_BYPASS");
+
+	return bypass != NULL && *bypass != '\0';
+}
+
+static const struct healthcheck *health_of(const struct up_vm *v)
+{
+	return &v->plan->service->healthcheck;
+}
+
+static void on_reach(void *data, struct json_object *answer, const struct holos_error *err)
+{
+	struct up_vm *v = data;
+
+	/* Any other error is that of a monitor that ended: on_end tells why. */
+	if (answer == NULL && err->code == ERR_TIMEOUT && v->phase == UP_RUNNING)
+		fail_with(v, ERR_TIMEOUT, err->message);
+}
+
+/* What a running VM is waited for, and how long; NULL: for nothing.  The caller
+ * frees. */
+static char *awaited(const struct up_vm *v)
+{
+	uint64_t most = v->up->o->wait_timeout_ns;
+	char time[32];
+
+	if (!v->wants_ready || bypassed())
+		return NULL;
+	return xasprintf(
+		"waiting until it %s%s%s", health_of(v)->set ? "is healthy" : "answers on SSH",
+		most != 0 ? ", at most " : "", most != 0 ? units_format_duration(most, time) : "");
+}
+
+/* Nothing checks its health and somebody waits: the monitor tells when the
+ * guest answers. */
+static void ask_reach(struct up_vm *v)
+{
+	if (v->wants_ready && !health_of(v)->set && !bypassed() && v->conn != NULL)
+		(void)monitor_request(v->conn, "reach", NULL, on_reach, v, NULL); /* on_end tells */
+}
+
+/* ---- what the monitor tells --------------------------------------------- */
+
+static void start(struct up_vm *v);
+
+/* Did somebody take one of the ports that we chose while QEMU was starting? */
+static bool lost_a_port(const struct up_vm *v)
+{
+	const struct service *s = v->plan->service;
+
+	for (size_t i = 0; i < v->rec->n_ports; i++) {
+		bool ours = i < s->n_ports &&
+			    (s->ports[i].host == 0 || s->ports[i].host != s->ports[i].host_end);
+
+		if (ours && ports_try(v->rec->ports[i].host_ip, s->ports[i].udp,
+				      v->rec->ports[i].host_port) == -EADDRINUSE)
+			return true;
+	}
+	return ports_try("127.0.0.1", false, v->rec->ssh_port) == -EADDRINUSE;
+}
+
+/* The VM is down: was that its purpose, our wish, or a failure? */
+static void is_down(struct up_vm *v, const struct vm_record *vm)
+{
+	_cleanup_(freep) char *text = NULL;
+
+	/* Kept, and stopped by somebody in the moment we took hold of it. */
+	bool stopped = v->phase == UP_STARTING && v->action == UP_KEEP &&
+		       vm->exit.cause == VM_EXIT_STOPPED;
+
+	if (v->phase == UP_STOPPING || stopped) {
+		start(v);
+		return;
+	}
+	if (v->phase == UP_STARTING && vm->exit.cause == VM_EXIT_QEMU && lost_a_port(v) &&
+	    ++v->attempts <= ATTEMPTS_MAX) {
+		engine_warn(v->up->e, "a port was taken while %s started; trying others (%u/%u)",
+			    v->plan->name, v->attempts, ATTEMPTS_MAX);
+		start(v);
+		return;
+	}
+	if (vm->exit.cause == VM_EXIT_GUEST && vm->exit.status == 0) {
+		if (v->wants_ready && !v->wants_completed && health_of(v)->set &&
+		    v->phase != UP_READY)
+			fail_with(v, ERR_TIMEOUT, "it powered itself off before it was healthy");
+		else
+			reached(v, UP_COMPLETED, "completed");
+		return;
+	}
+	text = vm_exit_describe(&vm->exit);
+	fail_with(v, ERR_START, text);
+}
+
+static void is_running(struct up_vm *v)
+{
+	_cleanup_(freep) char *text = awaited(v);
+
+	v->phase = UP_RUNNING;
+	engine_phase(v->up->e, v->plan->name, v->action == UP_KEEP ? "already running" : "running",
+		     clock_now_ns() - v->began_ns, text);
+}
+
+static void on_continued(void *data, struct json_object *answer, const struct holos_error *err)
+{
+	struct up_vm *v = data;
+
+	if (answer == NULL && v->phase == UP_STARTING && v->conn != NULL)
+		fail_with(v, ERR_START, err->message);
+}
+
+static bool is_new_run(const struct up_vm *v, const struct vm_record *vm)
+{
+	const char *old = v->status->vm->started_at;
+
+	return vm->started_at != NULL && (old == NULL || strcmp(old, vm->started_at) != 0);
+}
+
+static void on_vm(void *data, const struct vm_record *vm)
+{
+	struct up_vm *v = data;
+
+	if (v->phase == UP_STARTING && v->action == UP_KEEP && vm->state == VM_STOPPING) {
+		v->action = UP_START; /* somebody stops it: when that is done, it starts */
+		v->phase = UP_STOPPING;
+	}
+	if (v->phase == UP_STOPPING && v->going_down && vm->state == VM_RUNNING &&
+	    is_new_run(v, vm)) {
+		v->action = UP_KEEP; /* its restart policy was faster */
+		v->phase = UP_STARTING;
+	}
+	if (v->phase == UP_STARTING && vm->state == VM_PAUSED && v->action == UP_KEEP) {
+		if (!v->continued)
+			(void)monitor_request(v->conn, "cont", NULL, on_continued, v, NULL);
+		v->continued = true;
+		return;
+	}
+	if (v->phase == UP_STARTING && (vm->state == VM_RUNNING || vm->state == VM_PAUSED))
+		is_running(v);
+	if (v->phase != UP_RUNNING)
+		return;
+	if (health_of(v)->set) {
+		if (vm->health == VM_HEALTH_HEALTHY) {
+			reached(v, UP_READY, "healthy");
+		} else if (v->wants_ready &&
+			   (vm->health == VM_HEALTH_UNHEALTHY || vm->health == VM_HEALTH_UNKNOWN)) {
+			_cleanup_(freep) char *text =
+				xasprintf("%s%s%s",
+					  vm->health == VM_HEALTH_UNHEALTHY
+						  ? "unhealthy"
+						  : "its health probe does not work",
+					  vm->health_detail != NULL ? ": " : "",
+					  vm->health_detail != NULL ? vm->health_detail : "");
+
+			fail_with(v, ERR_TIMEOUT, text);
+		}
+	} else if (vm->reachable || bypassed()) {
+		reached(v, UP_READY, "ready");
+	}
+}
+
+static void on_end(void *data, struct holos_error *end);
+
+static void attach_again(struct up_vm *v, const struct vm_status *now)
+{
+	_cleanup_(error_destroyp) struct holos_error *why = NULL;
+	int r = attach_vm(v->up->e, now, on_vm, on_end, v, &v->conn, &why);
+
+	if (r == 1 && v->phase == UP_STOPPING && !v->going_down)
+		r = monitor_request(v->conn, "stop", NULL, NULL, v, &why) < 0 ? -1 : 1;
+	if (r == 0)
+		error_set(&why, ERR_START, "it ended together with its monitor");
+	if (r <= 0)
+		fail(v, &why);
+	else if (v->phase != UP_STOPPING)
+		ask_reach(v);
+}
+
+static void on_end(void *data, struct holos_error *end)
+{
+	struct up_vm *v = data;
+	_cleanup_(error_destroyp) struct holos_error *why = NULL;
+	struct vm_status now = { .name = v->plan->name };
+	enum up_phase phase = v->phase;
+	int r;
+
+	monitor_conn_destroy(steal_ptr(&v->conn));
+	if (phase == UP_FAILED || phase == UP_COMPLETED || phase == UP_WAITING)
+		return;
+	now.dir =
+		state_path(v->up->e->state, "instances/%s/%s", v->up->project->name, v->plan->name);
+	r = vm_status_refresh(v->up->e->state, v->up->project->name, &now, &why);
+	if (r < 0) {
+		fail(v, &why);
+	} else if (!vm_state_is_up(now.vm->state) && !now.alive.monitor && !now.alive.qemu) {
+		is_down(v, now.vm);
+	} else if (now.alive.qemu && ++v->attached <= ATTEMPTS_MAX) {
+		attach_again(v, &now); /* its monitor died: another one adopts QEMU */
+	} else if (now.vm->warning != NULL) {
+		fail_with(v, ERR_START, now.vm->warning);
+	} else if (end != NULL) {
+		fail_with(v, ERR_START, end->message);
+	} else {
+		fail_with(v, ERR_START, "its monitor ended unexpectedly");
+	}
+	instance_record_destroy(now.rec);
+	vm_record_destroy(now.vm);
+	free(now.problem);
+	free(now.dir);
+}
+
+/* ---- steps ------------------------------------------------------------------ */
+
+static int read_record(struct up_vm *v, struct holos_error **err)
+{
+	struct up *u = v->up;
+	_cleanup_(closep) int dir = state_open_dir(u->e->state, false, "instances/%s/%s",
+						   u->project->name, v->plan->name);
+
+	return v->rec != NULL ? 0 : instance_record_read(dir, &v->rec, err);
+}
+
+/* Exchange the root disk.  The old one goes when the new one is there, and
+ * comes back when it cannot be made; never while anything of the VM lives. */
+static int recreate(struct up_vm *v, struct holos_error **err)
+{
+	struct up *u = v->up;
+	const char *project = u->project->name;
+	_cleanup_(closep) int dir =
+		state_open_dir(u->e->state, false, "instances/%s/%s", project, v->plan->name);
+	struct alive alive;
+	int r;
+
+	if (dir >= 0) {
+		r = alive_query(dir, &alive, err);
+		if (r < 0)
+			return r;
+		if (alive.qemu || alive.monitor)
+			return error_set(err, ERR_FAILED,
+					 "its old QEMU is still there: nothing was removed");
+	}
+	instance_record_destroy(steal_ptr(&v->rec));
+	r = state_discard_instance(u->e->state, project, v->plan->name, err);
+	if (r < 0)
+		return r;
+	r = prepare_create(&u->prepare, v->plan, &u->bases[v->service], err);
+	if (r == 0)
+		r = read_record(v, err);
+	if (r == 0)
+		r = prepare_launch(&u->prepare, v->plan, v->rec, err);
+	if (r == 0)
+		return state_sweep_discarded(u->e->state, project, err);
+	if (dir < 0)
+		return r;
+	(void)state_discard_instance(u->e->state, project, v->plan->name, NULL);
+	if (state_restore_instance(u->e->state, project, v->plan->name, NULL) == 0)
+		error_hint(err, "its old root disk is kept");
+	return r;
+}
+
+/* Prepare and start; the VM is down. */
+static void start(struct up_vm *v)
+{
+	struct up *u = v->up;
+	_cleanup_(error_destroyp) struct holos_error *why = NULL;
+	_cleanup_(freep) char *dir =
+		state_path(u->e->state, "instances/%s/%s", u->project->name, v->plan->name);
+	int r = 0;
+
+	v->phase = UP_STARTING;
+	if (v->action == UP_KEEP)
+		v->action = UP_START;
+	monitor_conn_destroy(steal_ptr(&v->conn));
+	if (u->prepare.qemu == NULL) /* it went down since the plan was made */
+		r = up_check_host(u, &why);
+	if (r == 0 && v->action == UP_RECREATE && v->attempts == 0)
+		r = recreate(v, &why);
+	else if (r == 0 && v->action == UP_CREATE && v->attempts == 0)
+		r = prepare_create(&u->prepare, v->plan, &u->bases[v->service], &why);
+	if (r == 0)
+		r = read_record(v, &why);
+	if (r == 0 && (v->action != UP_RECREATE || v->attempts != 0))
+		r = prepare_launch(&u->prepare, v->plan, v->rec, &why);
+	if (r == 0)
+		r = attach_start(u->e, dir, false, on_vm, on_end, v, &v->conn, &why);
+	if (r < 0) {
+		fail(v, &why);
+		return;
+	}
+	engine_phase(u->e, v->plan->name, "starting", 0, NULL);
+	ask_reach(v);
+}
+
+/* It runs: get hold of its monitor. */
+static void attach(struct up_vm *v, bool stop)
+{
+	_cleanup_(error_destroyp) struct holos_error *why = NULL;
+	int r;
+
+	v->phase = stop ? UP_STOPPING : UP_STARTING;
+	r = attach_vm(v->up->e, v->status, on_vm, on_end, v, &v->conn, &why);
+	if (r == 0) {
+		start(v); /* it went down since we looked */
+		return;
+	}
+	if (r == 1 && stop && !v->going_down) {
+		engine_phase(v->up->e, v->plan->name, "stopping", 0, NULL);
+		r = monitor_request(v->conn, "stop", NULL, NULL, v, &why);
+	}
+	if (r < 0)
+		fail(v, &why);
+	else if (!stop)
+		ask_reach(v);
+}
+
+static void begin(struct up_vm *v)
+{
+	v->began_ns = clock_now_ns();
+	switch (v->action) {
+	case UP_NOTHING:
+		break;
+	case UP_KEEP:
+		attach(v, false);
+		break;
+	case UP_RESTART:
+		attach(v, true);
+		break;
+	case UP_RECREATE:
+		if (v->status != NULL && (v->status->alive.monitor || v->status->alive.qemu))
+			attach(v, true);
+		else
+			start(v);
+		break;
+	case UP_START:
+	case UP_CREATE:
+		start(v);
+		break;
+	}
+}
+
+/* ---- the graph ----------------------------------------------------------------- */
+
+enum met { NOT_YET, MET, NEVER };
+
+static bool far_enough(const struct up_vm *v, enum dep_condition condition)
+{
+	switch (condition) {
+	case DEP_STARTED:
+		return v->phase == UP_RUNNING || v->phase == UP_READY || v->phase == UP_COMPLETED;
+	case DEP_AUTO:
+		return health_of(v)->set ? v->phase == UP_READY : far_enough(v, DEP_STARTED);
+	case DEP_HEALTHY:
+		return v->phase == UP_READY;
+	case DEP_COMPLETED:
+		return v->phase == UP_COMPLETED;
+	}
+	return false;
+}
+
+static enum met dependency_met(const struct up *u, const struct dependency *d)
+{
+	enum met met = MET;
+
+	for (size_t i = 0; i < u->n; i++) {
+		const struct up_vm *v = &u->vms[i];
+
+		if (v->service != d->service || v->action == UP_NOTHING)
+			continue;
+		if (v->phase == UP_FAILED)
+			return d->required ? NEVER : MET;
+		if (v->phase == UP_COMPLETED && d->condition == DEP_HEALTHY)
+			return NEVER;
+		if (!far_enough(v, d->condition))
+			met = NOT_YET;
+	}
+	return met;
+}
+
+static enum met dependencies_met(const struct up_vm *v, const char **failed)
+{
+	const struct service *s = v->plan->service;
+	enum met met = MET;
+
+	for (size_t i = 0; i < s->n_depends_on; i++) {
+		enum met one = dependency_met(v->up, &s->depends_on[i]);
+
+		if (one == NEVER) {
+			*failed = s->depends_on[i].name;
+			return NEVER;
+		}
+		if (one == NOT_YET)
+			met = NOT_YET;
+	}
+	return met;
+}
+
+/* Another command may have changed things while the project was free: what is
+ * still to be done is decided anew. */
+static int look_again(struct up *u, struct holos_error **err)
+{
+	_cleanup_(project_record_destroyp) struct project_record *rec = NULL;
+	struct project_status *now;
+	int r = project_record_read(u->e->state, u->project->name, &rec, NULL);
+
+	if (r < 0 || strcmp(rec->id, u->rec->id) != 0)
+		return error_set(err, ERR_FAILED, "another command removed the project meanwhile");
+	r = project_status_read(u->e->state, u->project->name, &now, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < u->n; i++) { /* no pointer into the old one may stay */
+		struct up_vm *v = &u->vms[i];
+
+		if (v->status != NULL)
+			v->status = project_status_vm(now, v->plan->name);
+	}
+	project_status_destroy(u->now);
+	u->now = now;
+	for (size_t i = 0; i < u->n && r == 0; i++) {
+		if (u->vms[i].action != UP_NOTHING && u->vms[i].phase == UP_WAITING)
+			r = up_decide(u, &u->vms[i], err);
+	}
+	return r;
+}
+
+/* The project is ours to change: locked, and what we know of it is true. */
+static int hold(struct up *u, struct holos_error **err)
+{
+	int r;
+
+	if (u->lock != NULL)
+		return 0;
+	r = engine_lock(u->e, u->project->name, &u->lock, err);
+	return r == 0 ? look_again(u, err) : r;
+}
+
+/* Begin, or give up, what can be begun or given up now.  True when something
+ * was: then others may be due. */
+static bool begin_some(struct up *u)
+{
+	unsigned starting = 0;
+	bool any = false;
+
+	for (size_t i = 0; i < u->n; i++)
+		starting += u->vms[i].phase == UP_STARTING || u->vms[i].phase == UP_STOPPING;
+	for (size_t i = 0; i < u->n; i++) {
+		struct up_vm *v = &u->vms[i];
+		_cleanup_(error_destroyp) struct holos_error *why = NULL;
+		const char *failed = NULL;
+		enum met met;
+
+		if (v->action == UP_NOTHING || v->phase != UP_WAITING)
+			continue;
+		met = dependencies_met(v, &failed);
+		if (met == NEVER) {
+			_cleanup_(freep) char *text =
+				xasprintf("not started: it needs %s, which failed", failed);
+
+			v->began_ns = clock_now_ns();
+			fail_with(v, ERR_FAILED, text);
+		} else if (met == MET && starting < engine_parallel(u->e)) {
+			if (hold(u, &why) < 0)
+				fail(v, &why);
+			else if (v->phase == UP_WAITING) /* as it still is after another look */
+				begin(v);
+			starting += v->phase == UP_STARTING || v->phase == UP_STOPPING;
+		} else {
+			continue;
+		}
+		any = true;
+	}
+	return any;
+}
+
+/* Is there something to wait for?  Frees the project while that is guests only. */
+static bool pending(struct up *u)
+{
+	bool changing = false, waiting = false;
+
+	for (size_t i = 0; i < u->n; i++) {
+		const struct up_vm *v = &u->vms[i];
+
+		if (v->action == UP_NOTHING)
+			continue;
+		changing = changing || v->phase == UP_STARTING || v->phase == UP_STOPPING;
+		waiting = waiting || v->phase == UP_WAITING ||
+			  (v->wants_ready && v->phase == UP_RUNNING) ||
+			  (v->wants_completed && (v->phase == UP_RUNNING || v->phase == UP_READY));
+	}
+	if (!changing)
+		state_unlock(steal_ptr(&u->lock));
+	return changing || waiting;
+}
+
+static void on_timeout(void *data)
+{
+	struct up *u = data;
+
+	u->timer = NULL;
+	u->timed_out = true;
+	loop_quit(u->e->loop);
+}
+
+static void time_out(struct up *u)
+{
+	for (size_t i = 0; i < u->n; i++) {
+		struct up_vm *v = &u->vms[i];
+
+		if (v->action == UP_NOTHING || v->phase == UP_READY || v->phase == UP_COMPLETED ||
+		    v->phase == UP_FAILED || (v->phase == UP_RUNNING && !v->wants_ready))
+			continue;
+		fail_with(v, ERR_TIMEOUT,
+			  v->phase == UP_RUNNING   ? "not healthy in time (--wait-timeout)"
+			  : v->phase == UP_WAITING ? "not started in time (--wait-timeout)"
+						   : "not running in time (--wait-timeout)");
+	}
+}
+
+void up_run(struct up *u)
+{
+	if (u->o->wait_timeout_ns != 0)
+		u->timer = loop_add_timer(u->e->loop, clock_now_ns() + u->o->wait_timeout_ns,
+					  on_timeout, u);
+	while (!u->e->interrupted && !u->timed_out) {
+		while (begin_some(u))
+			;
+		if (!pending(u))
+			break;
+		loop_resume(u->e->loop);
+		(void)loop_run_once(u->e->loop, UINT64_MAX);
+	}
+	loop_remove_timer(u->timer);
+	u->timer = NULL;
+	if (u->timed_out)
+		time_out(u);
+	for (size_t i = 0; i < u->n; i++)
+		monitor_conn_destroy(steal_ptr(&u->vms[i].conn));
+	if (u->e->interrupted && u->result == 0) {
+		u->result = error_set(u->err, ERR_INTERRUPTED, "interrupted");
+		error_hint(u->err,
+			   "what was begun goes on by itself: holos ps shows it, holos up brings "
+			   "up the rest, holos down removes it all");
+	}
+}
