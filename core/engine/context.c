@@ -22,6 +22,11 @@ int engine_create(const struct engine_options *o, struct engine **ret, struct ho
 	int r;
 
 	e->o = *o;
+	if (e->o.parallel == 0) {
+		long cpus = sysconf(_SC_NPROCESSORS_ONLN); /* opens a file of /sys */
+
+		e->o.parallel = cpus > 4 ? (unsigned)cpus : 4;
+	}
 	r = state_open(dir, o->writing, &e->state, err);
 	if (r < 0)
 		return r;
@@ -133,12 +138,7 @@ struct worker *engine_worker(struct engine *e)
 
 unsigned engine_parallel(const struct engine *e)
 {
-	long cpus;
-
-	if (e->o.parallel != 0)
-		return e->o.parallel;
-	cpus = sysconf(_SC_NPROCESSORS_ONLN);
-	return cpus > 4 ? (unsigned)cpus : 4;
+	return e->o.parallel;
 }
 
 int engine_check_interrupt(struct engine *e, struct holos_error **err)

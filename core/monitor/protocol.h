@@ -8,7 +8,8 @@
  * answer, in any order:
  *     {"id":N,"ok":true, ...} or
  *     {"id":N,"ok":false,"code":EXIT STATUS,"error":"...","hint":"..."}
- * After "subscribe" every change sends {"event":"vm","vm":{vm.json}}.
+ * After "subscribe" the state is sent at once, and then at every change, as
+ * {"event":"vm","vm":{vm.json}}.
  * Both sides ignore members that they do not know; an unknown op is an error
  * answer, so that either side may be older than the other.
  *

@@ -143,6 +143,15 @@ static struct json_object *answer_vm(struct monitor *m, int64_t id)
 	return msg;
 }
 
+static struct json_object *vm_event(struct monitor *m)
+{
+	struct json_object *msg = json_object_new_object();
+
+	jsonx_set_str(msg, "event", "vm");
+	jsonx_set(msg, "vm", vm_record_encode(m->vm));
+	return msg;
+}
+
 /* NULL: too many, and the client has been told. */
 static struct waiter *add_waiter(struct client *c, int64_t id, enum wait_for what)
 {
@@ -347,7 +356,9 @@ static void handle(struct client *c, int64_t id, const char *op, struct json_obj
 		send_to(c, answer_ok(id));
 	} else if (strcmp(op, "subscribe") == 0) {
 		c->subscribed = true;
-		send_to(c, answer_ok(id));
+		/* What changed between the greeting and this is not lost. */
+		if (send_to(c, answer_ok(id)))
+			send_to(c, vm_event(m));
 	} else if (strcmp(op, "stop") == 0) {
 		int64_t grace = jsonx_int(msg, "grace_ns", -1);
 
@@ -466,11 +477,8 @@ static void broadcast(struct monitor *m, bool everybody)
 		next = c->next;
 		if (!c->subscribed && !everybody)
 			continue;
-		if (msg == NULL) {
-			msg = json_object_new_object();
-			jsonx_set_str(msg, "event", "vm");
-			jsonx_set(msg, "vm", vm_record_encode(m->vm));
-		}
+		if (msg == NULL)
+			msg = vm_event(m);
 		send_to(c, json_object_get(msg));
 	}
 }

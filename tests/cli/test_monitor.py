@@ -26,6 +26,8 @@ class MonitorDeathTest(FakeTest):
         self.pid = self.instances("demo")["web-0"]["pid"]
 
     def kill_monitor(self):
+        # A monitor that makes a child is two processes for a moment.
+        self.wait_for(lambda: len(self.monitors()) == 1, "one monitor")
         monitor, = self.monitors()
         os.kill(monitor, signal.SIGKILL)
         self.wait_for(lambda: not holostest.alive(monitor), "the monitor is dead")
@@ -63,6 +65,8 @@ class MonitorDeathTest(FakeTest):
         self.assertEqual(self.ps(), [])
 
     def test_both_die(self):
+        # A monitor that makes a child is two processes for a moment.
+        self.wait_for(lambda: len(self.monitors()) == 1, "one monitor")
         monitor, = self.monitors()
         os.kill(monitor, signal.SIGKILL)
         os.kill(self.pid, signal.SIGKILL)
@@ -75,6 +79,8 @@ class MonitorDeathTest(FakeTest):
 
     def test_zombies_are_not_alive(self):
         """As in a container whose PID 1 does not reap."""
+        # A monitor that makes a child is two processes for a moment.
+        self.wait_for(lambda: len(self.monitors()) == 1, "one monitor")
         monitor, = self.monitors()
         with self.zombies_stay():
             os.kill(monitor, signal.SIGKILL)
@@ -99,13 +105,18 @@ class MonitorDeathTest(FakeTest):
         """SIGTERM to everything at once: a clean end, not a failure, disks stay."""
         self.mark_disk("demo", "web-0")
         for pid in self.processes():
-            os.kill(pid, signal.SIGTERM)
+            try:
+                os.kill(pid, signal.SIGTERM)
+            except ProcessLookupError:
+                pass  # the others' end was faster
         self.wait_for(lambda: not self.processes(), "everything ended")
         self.assertIn(self.statuses("demo")["web-0"], ("stopped", "failed"))
         self.ok("up")
         self.assertTrue(self.disk_is_marked("demo", "web-0"))
 
     def test_frozen_monitor_holds_nobody_up(self):
+        # A monitor that makes a child is two processes for a moment.
+        self.wait_for(lambda: len(self.monitors()) == 1, "one monitor")
         monitor, = self.monitors()
         os.kill(monitor, signal.SIGSTOP)
         try:
@@ -116,6 +127,8 @@ class MonitorDeathTest(FakeTest):
 
     def meet_an_ending_monitor(self, *args):
         """The command asks a monitor that learns at the same moment that its VM is gone."""
+        # A monitor that makes a child is two processes for a moment.
+        self.wait_for(lambda: len(self.monitors()) == 1, "one monitor")
         monitor, = self.monitors()
         os.kill(monitor, signal.SIGSTOP)
         try:
@@ -173,6 +186,8 @@ class IdentityTest(FakeTest):
 
     def test_another_vm_on_the_socket(self):
         """Adoption checks the UUID: a QEMU that is not ours is not signalled."""
+        # A monitor that makes a child is two processes for a moment.
+        self.wait_for(lambda: len(self.monitors()) == 1, "one monitor")
         monitor, = self.monitors()
         os.kill(monitor, signal.SIGKILL)
         pid = self.instances("demo")["web-0"]["pid"]

@@ -1,0 +1,407 @@
+# SPDX-License-Identifier: Apache-2.0
+"""bench.py RELEASE DEV IMAGES DIR - runs what bench.sh made and prints the table.
+
+DIR is private and holds the programs empty, spawn and calls.  Everything that is
+started here carries HOLOS_BENCH in its environment and is ended at the end.
+"""
+
+import contextlib
+import glob
+import json
+import os
+import re
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import time
+
+RELEASE, DEV, IMAGES, DIR = sys.argv[1:5]
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+HOLOS = f"{RELEASE}/bin/holos"
+WORKER = f"{RELEASE}/libexec/holos/holos-worker"
+MONITOR = f"{RELEASE}/libexec/holos/holos-monitor"
+
+MANY = 200      # instances of the big project
+AMONG = 50      # VMs among which a monitor is weighed
+BIG_ROUNDS = 3  # of up and down
+GUESTS = 3      # starts of the micro guest
+RUN_MAX = 30    # seconds that one run of holos may take
+
+BASE_ENV = {
+    "PATH": os.environ.get("PATH", "/usr/bin:/bin:/usr/sbin:/sbin"),
+    "HOME": DIR,
+    "LANG": "C.UTF-8",
+    "XDG_RUNTIME_DIR": DIR,
+    "HOLOS_BENCH": DIR,
+}
+FAKE_ENV = {
+    **BASE_ENV,
+    "HOLOS_ACCEL": "tcg",
+    "HOLOS_QEMU_SYSTEM": f"{DEV}/tests/fake-qemu",
+    "HOLOS_QEMU_IMG": f"{DEV}/tests/fake-qemu-img",
+    "FAKE_QEMU_BEHAVIOR": f"{DIR}/behavior",
+}
+
+
+class Skip(Exception):
+    """A row that cannot be measured here, and why."""
+
+
+class Failed(Exception):
+    """Something did not work, whatever time it took."""
+
+
+# ---- the table -----------------------------------------------------------------
+
+def show(name, figure, target="", verdict="", note=""):
+    line = f"{name:<46} {figure:>12}  {target:<12} {verdict:<6}"
+    print(f"{line} {note}".rstrip(), flush=True)
+
+
+def row(name, value, unit, limit=None, later=False, note="", digits=None):
+    """One figure; `limit` is what it may be, `later` says that the target is not due yet."""
+    if digits is None:
+        digits = 0 if value >= 100 else 1 if value >= 10 else 2
+    target = "" if limit is None else f"<= {limit:g} {unit}".rstrip()
+    verdict = "" if limit is None else "ok" if value <= limit else "over"
+    if later and verdict == "over":
+        verdict = "later"
+    show(name, f"{value:.{digits}f} {unit}".rstrip(), target, verdict, note)
+
+
+# ---- running -------------------------------------------------------------------
+
+def spawn(rounds, *commands, env=BASE_ENV):
+    """Run the commands in turn; (wall ms, CPU ms, greatest RSS KiB) of each."""
+    argv = [f"{DIR}/spawn", str(rounds)]
+    for command in commands:
+        argv += command + ["--"]
+    out = subprocess.run(argv, env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
+    return [(float(w) / 1000, float(c) / 1000, int(r))
+            for w, c, r in (line.split() for line in out.splitlines())]
+
+
+def holos(state, *args, env=FAKE_ENV, check=True):
+    """Run holos to its end; seconds of wall time."""
+    began = time.monotonic()
+    try:
+        done = subprocess.run([HOLOS, *args], env={**env, "HOLOS_STATE_DIR": state}, cwd=DIR,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+                              timeout=RUN_MAX)
+    except subprocess.TimeoutExpired:
+        if check:
+            raise Failed(f"holos {args[0]} does not end within {RUN_MAX} s") from None
+        return RUN_MAX
+    took = time.monotonic() - began
+    if check and done.returncode:
+        said = [line for line in done.stderr.splitlines() if line.startswith("holos: ")]
+        raise Failed(said[0] if said else f"holos {args[0]} ended with status {done.returncode}")
+    return took
+
+
+def processes():
+    """{pid: command line} of everything that this bench started and that lives."""
+    found, mark = {}, f"HOLOS_BENCH={DIR}".encode()
+    for name in os.listdir("/proc"):
+        if not name.isdigit() or int(name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):
+            with open(f"/proc/{name}/environ", "rb") as f:
+                if mark not in f.read().split(b"\0"):
+                    continue
+            with open(f"/proc/{name}/cmdline", "rb") as f:
+                found[int(name)] = f.read().replace(b"\0", b" ").decode("utf-8", "replace")
+    return found
+
+
+def named(part):
+    return [pid for pid, text in processes().items() if part in text]
+
+
+def wait_until(condition, seconds):
+    """For what tells nobody that it is done."""
+    end = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.02)
+    return True
+
+
+def private_kib(pid):
+    """What only this process has: what it would free by ending."""
+    with open(f"/proc/{pid}/smaps_rollup") as f:
+        return sum(int(line.split()[1]) for line in f if line.startswith("Private_"))
+
+
+def compose(name, text):
+    """A compose file in a directory of its own; its path."""
+    path = f"{DIR}/{name}.yaml"
+    with open(path, "w") as f:
+        f.write(text)
+    return path
+
+
+def services(name, count, replicas, extra=""):
+    """`count` services of `replicas` each on an image that is never booted."""
+    lines = [f"name: {name}", "services:"]
+    for i in range(count):
+        lines += [f"  s{i}:", "    image: ./base.qcow2", f"    replicas: {replicas}"]
+        lines += [f"    {line}" for line in extra.splitlines()]
+    return compose(name, "\n".join(lines) + "\n")
+
+
+# ---- the rows ------------------------------------------------------------------
+
+def needed(path):
+    out = subprocess.run(["readelf", "-d", path], check=True, stdout=subprocess.PIPE,
+                         text=True).stdout
+    return sorted(re.findall(r"\(NEEDED\).*\[(.*)\]", out))
+
+
+def libraries():
+    allowed = re.compile(r"(libyaml-0|libjson-c|libltdl|libc)\.so\.\d+$")
+    for path in HOLOS, MONITOR:
+        libs = needed(path)
+        verdict = "ok" if all(map(allowed.match, libs)) else "over"
+        show(f"{os.path.basename(path)} needs", f"{len(libs)} libs", "yaml json-c", verdict,
+             " ".join(libs))
+
+
+def version():
+    empty, ours = spawn(151, [f"{DIR}/empty"], [HOLOS, "version"])
+    row("holos version, against an empty program", ours[0] / empty[0], "x", 1.5,
+        note=f"{ours[0]:.2f} / {empty[0]:.2f} ms")
+    row("holos version, resident set", ours[2] / 1024, "MiB", 2,
+        note=f"empty program: {empty[2] / 1024:.2f}")
+
+
+def validate():
+    path = services("fifty", 50, 5)
+    got, = spawn(21, [HOLOS, "validate", "-f", path],
+                 env={**BASE_ENV, "HOLOS_STATE_DIR": f"{DIR}/none"})
+    row("validate, 50 services of 5 replicas", got[0], "ms", note=f"CPU {got[1]:.1f} ms")
+    row("validate, resident set", got[2] / 1024, "MiB")
+
+
+def plugin_dir():
+    found = glob.glob(f"{RELEASE}/lib*/**/holos-net-user.so", recursive=True)
+    if not found:
+        raise Failed("the release build has no plugin net-user")
+    return os.path.dirname(found[0])
+
+
+def calls():
+    done = subprocess.run([f"{DIR}/calls", WORKER, plugin_dir(),
+                           f"{TOP}/examples/hello/holos.yaml",
+                           f"{TOP}/tests/unit/provision/steps/host_key"],
+                          env=BASE_ENV, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    if done.returncode:
+        raise Failed(done.stderr.strip())
+    got = dict(line.split() for line in done.stdout.splitlines())
+    ms = {key[:-3]: float(value) / 1000 for key, value in got.items() if key.endswith("_us")}
+    row("first plugin call (starts the worker)", ms["first_call"], "ms", 3,
+        note=f"fastest {ms['fastest_first']:.2f} ms")
+    row("further plugin call", ms["further_call"], "ms", 0.2, digits=3)
+    row("seed of a VM, CPU", ms["seed_worker"] + ms["seed_caller"], "ms", 0.5,
+        note=f"worker {ms['seed_worker']:.2f} + caller {ms['seed_caller']:.2f}")
+    row("KVM probe", ms["kvm_probe"], "ms", note=f"verdict: {got['kvm_verdict']}")
+
+
+def weigh(name, extra, ready):
+    """Private KiB of the monitors of AMONG VMs and of their workers: two medians."""
+    state = f"{DIR}/s"
+    path = services(name, AMONG, 1, extra)
+    try:
+        holos(state, "up", "-f", path)
+        if not wait_until(ready, 20):
+            raise Failed("the monitors are not as far as expected after 20 s")
+        monitors = [private_kib(pid) for pid in named("holos-monitor")]
+        workers = [private_kib(pid) for pid in named("holos-worker")]
+    finally:
+        holos(state, "down", "-f", path, check=False)
+    return statistics.median(monitors), statistics.median(workers) if workers else 0
+
+
+def has_mapped(pid, part):
+    with contextlib.suppress(OSError):
+        with open(f"/proc/{pid}/maps") as f:
+            return part in f.read()
+    return False
+
+
+def memory():
+    alone, _ = weigh("plain", "", lambda: True)
+    row(f"monitor, private, one among {AMONG}", alone / 1024, "MiB", 0.6)
+
+    def probing():
+        workers = named("holos-worker")
+        return len(workers) == AMONG and all(has_mapped(p, "/libssh.so") for p in workers)
+
+    with open(f"{DIR}/behavior/default.conf", "w") as f:
+        f.write("ssh=silent\n")
+    try:
+        monitor, worker = weigh("probed", "healthcheck: {test: [CMD, 'true'], interval: 1s}\n",
+                                probing)
+    finally:
+        os.unlink(f"{DIR}/behavior/default.conf")
+    row("monitor and its SSH probe, private", (monitor + worker) / 1024, "MiB", 2.5,
+        note=f"{monitor / 1024:.2f} + {worker / 1024:.2f}")
+
+
+def many():
+    state = f"{DIR}/s"
+    path = services("many", MANY // 5, 5)
+    ups, downs = [], []
+    idle = asked = None
+    for i in range(BIG_ROUNDS):
+        try:
+            ups.append(holos(state, "up", "-f", path, "--progress", "quiet"))
+            if i == 0:
+                env = {**FAKE_ENV, "HOLOS_STATE_DIR": state}
+                idle, = spawn(11, [HOLOS, "up", "-f", path, "--progress", "quiet"], env=env)
+                asked, = spawn(21, [HOLOS, "ps"], env=env)
+        finally:
+            downs.append(holos(state, "down", "-f", path, "--progress", "quiet", check=False))
+    row(f"up of {MANY}, fake QEMU", statistics.median(ups), "s", 1.0, later=True)
+    row(f"up of {MANY} that run already", idle[0], "ms", 60, later=True,
+        note=f"CPU {idle[1]:.0f} ms, RSS {idle[2] / 1024:.1f} MiB")
+    row(f"ps of {MANY}", asked[0], "ms", 5, later=True,
+        note=f"CPU {asked[1]:.1f} ms, RSS {asked[2] / 1024:.1f} MiB")
+    row(f"down of {MANY}, fake QEMU", statistics.median(downs), "s", 1.0, later=True)
+
+
+def count_syncs(vms):
+    """Calls of fsync and its like by `up` and by `down` of so many VMs, all processes."""
+    state, log = f"{DIR}/s", f"{DIR}/strace.{vms}"
+    path = services(f"sync{vms}", vms, 1)
+    argv = ["strace", "-f", "-o", log, "-e", "trace=fsync,fdatasync,syncfs,sync,sync_file_range",
+            "-e", "signal=none", HOLOS, "up", "-f", path, "--progress", "quiet"]
+    trace = subprocess.Popen(argv, env={**FAKE_ENV, "HOLOS_STATE_DIR": state}, cwd=DIR,
+                             stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+
+    def lines():
+        with contextlib.suppress(OSError):
+            with open(log) as f:
+                return f.read().splitlines()
+        return []
+
+    def up_ended():
+        # The first line is of the first process, unless nothing was synced at all.
+        all_lines = lines()
+        return trace.poll() is not None or (
+            all_lines and any(line.startswith(all_lines[0].split()[0]) and "+++ exited" in line
+                              for line in all_lines))
+
+    try:
+        if not wait_until(up_ended, 60):
+            raise Failed("holos up under strace does not end within 60 s")
+        up = sum("sync" in line and "resumed" not in line for line in lines())
+    finally:
+        holos(state, "down", "-f", path, check=False)
+        # The monitors it followed are gone, and so is it.
+        try:
+            trace.wait(20)
+        except subprocess.TimeoutExpired:
+            trace.kill()
+            trace.wait()
+    all_syncs = sum("sync" in line and "resumed" not in line for line in lines())
+    return up, all_syncs - up
+
+
+def syncs():
+    if not shutil.which("strace"):
+        raise Skip("strace is not installed")
+    few, more = count_syncs(5), count_syncs(25)
+    row("fsyncs of a VM's start", (more[0] - few[0]) / 20, "",
+        note=f"{few[0]} for 5 VMs, {more[0]} for 25")
+    row("fsyncs of its monitor's end", (more[1] - few[1]) / 20, "")
+
+
+def guest():
+    """From the monitor's start, and from QEMU's, to the first SSH login, under TCG."""
+    if not glob.glob(f"{IMAGES}/images/*.qcow2"):
+        raise Skip(f"no micro image in {IMAGES} (./dev demo makes it)")
+    if not shutil.which("qemu-system-x86_64"):
+        raise Skip("no qemu-system-x86_64")
+    state = f"{DIR}/g"
+    os.makedirs(f"{state}/images", 0o700)
+    for path in glob.glob(f"{IMAGES}/images/*"):
+        link_or_copy(path, f"{state}/images/{os.path.basename(path)}")
+    path = compose("guest", "name: guest\nservices:\n  vm: {image: micro, vm: {memory_mb: 128}}\n")
+    env = {**BASE_ENV, "HOLOS_ACCEL": "tcg", "HOLOS_STATE_DIR": state}
+    from_start, from_run = [], []
+    for _ in range(GUESTS):
+        seen = {}
+        try:
+            up = subprocess.Popen([HOLOS, "up", "-f", path, "--wait", "--wait-timeout", f"{RUN_MAX}s",
+                                   "--progress", "json"], env=env, cwd=DIR, text=True,
+                                  stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            why = "holos up failed"
+            for line in up.stderr:
+                if line.startswith("{"):
+                    seen.setdefault(json.loads(line).get("status"), time.monotonic())
+                elif line.startswith("holos: "):
+                    why = line.strip()
+            if up.wait():
+                raise Failed(why)
+        finally:
+            holos(state, "down", "-f", path, env=env, check=False)
+        from_start.append(seen["ready"] - seen["starting"])
+        from_run.append(seen["ready"] - seen["running"])
+    row("micro guest: start of QEMU to SSH, TCG", statistics.median(from_start), "s", 10,
+        note=f"{statistics.median(from_run):.2f} s from the event \"running\"; "
+             f"of {GUESTS}: {' '.join(f'{t:.2f}' for t in from_start)}")
+
+
+def link_or_copy(src, dst):
+    """Images never change and may be shared; the index is ours."""
+    try:
+        if not os.path.basename(src).startswith("sha256-"):
+            raise OSError
+        os.link(src, dst)
+    except OSError:
+        shutil.copy2(src, dst)
+
+
+# ---- the whole -----------------------------------------------------------------
+
+def end_all():
+    for sig in signal.SIGTERM, signal.SIGKILL:
+        for pid in processes():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, sig)
+        if wait_until(lambda: not processes(), 5):
+            return
+
+
+def main():
+    began = time.monotonic()
+    os.mkdir(f"{DIR}/behavior")
+    subprocess.run([f"{DEV}/tests/fake-qemu-img", "create", "-f", "qcow2", f"{DIR}/base.qcow2",
+                    "64M"], env=BASE_ENV, check=True, stdout=subprocess.DEVNULL)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    load, failed = os.getloadavg()[0], False
+    show("", "median", "target")
+    try:
+        for part in libraries, version, validate, calls, memory, many, syncs, guest:
+            try:
+                part()
+            except Skip as why:
+                show(part.__name__, "skipped", note=str(why))
+            except Failed as why:
+                failed = True
+                show(part.__name__, "FAILED", note=str(why))
+    finally:
+        end_all()
+    print(f"({os.cpu_count()} CPUs, load {load:.1f} before; {time.monotonic() - began:.0f} s)")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)
