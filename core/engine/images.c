@@ -244,14 +244,6 @@ static int obtain_made(struct engine *e, const char *plugin, const struct image_
 	return 0;
 }
 
-int images_check(struct engine *e, const char *ref, const char *path, struct holos_error **err)
-{
-	const struct plugin_info *plugin;
-
-	return registry_image_source(engine_registry(e), path != NULL ? path : ref, &plugin, NULL,
-				     err);
-}
-
 int images_obtain(struct engine *e, const char *ref, const char *path, const char *format,
 		  struct base_image *ret, struct holos_error **err)
 {

@@ -28,9 +28,6 @@ void base_image_finish(struct base_image *b);
 int images_obtain(struct engine *e, const char *ref, const char *path, const char *format,
 		  struct base_image *ret, struct holos_error **err);
 
-/* Does a plugin serve this reference?  Nothing is asked of a plugin. */
-int images_check(struct engine *e, const char *ref, const char *path, struct holos_error **err);
-
 /* "dev:inode:size:mtime" of a file; the caller frees. */
 int images_ident(const char *path, char **ret, struct holos_error **err);
 

@@ -511,14 +511,8 @@ static void fill_launch(struct prepare *p, const struct plan_vm *vm,
 	l->uuid = xstrdup(rec->uuid);
 	l->index = rec->index;
 	l->program = xstrdup(p->qemu);
-	l->ports = xcalloc(rec->n_ports, sizeof(*l->ports));
+	l->ports = vm_ports_copy(rec->ports, rec->n_ports);
 	l->n_ports = rec->n_ports;
-	for (size_t i = 0; i < rec->n_ports; i++) {
-		l->ports[i] = rec->ports[i];
-		l->ports[i].name = xstrdup(rec->ports[i].name);
-		l->ports[i].host_ip = xstrdup(rec->ports[i].host_ip);
-		l->ports[i].protocol = xstrdup(rec->ports[i].protocol);
-	}
 	l->ssh_port = rec->ssh_port;
 	l->stop_grace_ns = rec->grace_ns;
 	l->restart = (enum launch_restart)vm->service->restart; /* the same order */

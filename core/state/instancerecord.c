@@ -8,6 +8,7 @@
 #include <base/names.h>
 #include <state/field.h>
 #include <state/records.h>
+#include <state/vmport.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -28,13 +29,8 @@ void instance_record_destroy(struct instance_record *r)
 		free(r->nics[i].mac);
 		free(r->nics[i].address);
 	}
-	for (size_t i = 0; i < r->n_ports; i++) {
-		free(r->ports[i].name);
-		free(r->ports[i].host_ip);
-		free(r->ports[i].protocol);
-	}
 	free(r->nics);
-	free(r->ports);
+	vm_ports_free(r->ports, r->n_ports);
 	free(r->project);
 	free(r->project_id);
 	free(r->service);
@@ -78,25 +74,6 @@ static void decode_nics(struct fields *f, struct instance_record *r)
 	}
 }
 
-static void decode_ports(struct fields *f, struct instance_record *r)
-{
-	struct json_object *arr = field_arr(f, "ports", VM_PORTS_MAX);
-
-	r->ports = xcalloc(jsonx_len(arr), sizeof(*r->ports));
-	for (size_t i = 0; i < jsonx_len(arr); i++) {
-		struct fields p = fields_open(json_object_array_get_idx(arr, i), f->what, f->err);
-
-		r->ports[i].name = field_str(&p, "name", true);
-		r->ports[i].host_ip = field_str(&p, "host_ip", true);
-		r->ports[i].protocol = field_str(&p, "protocol", true);
-		r->ports[i].host_port = (uint16_t)field_int(&p, "host_port", 0, 65535, 0);
-		r->ports[i].guest_port = (uint16_t)field_int(&p, "guest_port", 1, 65535, 1);
-		r->n_ports++;
-		if (p.r < 0)
-			f->r = p.r;
-	}
-}
-
 static int decode(struct json_object *obj, const char *what, struct instance_record **ret,
 		  struct holos_error **err)
 {
@@ -122,7 +99,7 @@ static int decode(struct json_object *obj, const char *what, struct instance_rec
 	r->grace_ns = (uint64_t)field_int(&f, "grace_ns", 0, INT64_MAX, 0);
 	r->created_at = field_str(&f, "created_at", false);
 	decode_nics(&f, r);
-	decode_ports(&f, r);
+	vm_ports_decode(&f, &r->ports, &r->n_ports);
 	r->spec = json_object_get(field_obj(&f, "spec"));
 	if (f.r == 0 && strcmp(r->root_format, "qcow2") != 0 && strcmp(r->root_format, "raw") != 0)
 		field_spoil(&f, "root_format", "must be qcow2 or raw");
@@ -146,7 +123,6 @@ static struct json_object *encode(const struct instance_record *r)
 {
 	struct json_object *obj = json_object_new_object();
 	struct json_object *nics = json_object_new_array();
-	struct json_object *ports = json_object_new_array();
 
 	jsonx_set_int(obj, "format", INSTANCE_RECORD_FORMAT);
 	jsonx_set_str(obj, "project", r->project);
@@ -166,17 +142,7 @@ static struct json_object *encode(const struct instance_record *r)
 	}
 	jsonx_set(obj, "nics", nics);
 	jsonx_set_str(obj, "user", r->user);
-	for (size_t i = 0; i < r->n_ports; i++) {
-		struct json_object *p = json_object_new_object();
-
-		jsonx_set_str(p, "name", r->ports[i].name);
-		jsonx_set_str(p, "host_ip", r->ports[i].host_ip);
-		jsonx_set_int(p, "host_port", r->ports[i].host_port);
-		jsonx_set_int(p, "guest_port", r->ports[i].guest_port);
-		jsonx_set_str(p, "protocol", r->ports[i].protocol);
-		json_object_array_add(ports, p);
-	}
-	jsonx_set(obj, "ports", ports);
+	jsonx_set(obj, "ports", vm_ports_encode(r->ports, r->n_ports));
 	jsonx_set_int(obj, "ssh_port", r->ssh_port);
 	jsonx_set_str(obj, "base", r->base);
 	jsonx_set_str(obj, "base_ident", r->base_ident);

@@ -11,14 +11,10 @@ static void decode_one(struct vm_port *p, struct json_object *obj, struct fields
 	struct fields f = fields_open(obj, top->what, top->r == 0 ? top->err : NULL);
 
 	p->name = field_str(&f, "name", true);
-	p->host_ip = field_str(&f, "host_ip", false);
-	p->protocol = field_str(&f, "protocol", false);
+	p->host_ip = field_str(&f, "host_ip", true);
+	p->protocol = field_str(&f, "protocol", true);
 	p->host_port = (uint16_t)field_int(&f, "host_port", 0, UINT16_MAX, 0);
-	p->guest_port = (uint16_t)field_int(&f, "guest_port", 0, UINT16_MAX, 0);
-	if (p->host_ip == NULL)
-		p->host_ip = xstrdup("127.0.0.1");
-	if (p->protocol == NULL)
-		p->protocol = xstrdup("tcp");
+	p->guest_port = (uint16_t)field_int(&f, "guest_port", 1, UINT16_MAX, 1);
 	if (top->r == 0)
 		top->r = f.r;
 }
