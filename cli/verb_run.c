@@ -243,6 +243,56 @@ static int refuse_other(const struct state *s, const char *name, const char *fil
 	return -ERR_FAILED;
 }
 
+/* Where an option went in the file. */
+static const struct {
+	const char *path, *option;
+} places[] = {
+	{ "services.vm.cloud_init.packages", "--pkg" },
+	{ "services.vm.cloud_init.runcmd", "--runcmd" },
+	{ "services.vm.cloud_init.user", "--user" },
+	{ "services.vm.devices", "--device" },
+	{ "services.vm.dockerfile", "--dockerfile" },
+	{ "services.vm.image_os", "--image-os" },
+	{ "services.vm.image", "image" },
+	{ "services.vm.ports", "--port" },
+	{ "services.vm.vm.memory_mb", "--memory" },
+	{ "services.vm.vm.vcpu", "--vcpu" },
+	{ "services.vm.volumes", "--volume" },
+	{ "volumes", "--volume" },
+	{ "name", "--name" },
+};
+
+/* A place in the file says nothing to whoever gave options: name the option. */
+static void blame_options(struct holos_error *err, const char *file)
+{
+	for (; err != NULL; err = err->next) {
+		bool ours = err->file != NULL && strcmp(err->file, file) == 0;
+		char *text = NULL;
+
+		for (size_t i = 0; ours && text == NULL && i < sizeof(places) / sizeof(places[0]);
+		     i++) {
+			size_t n = strlen(places[i].path);
+
+			if (strncmp(err->message, places[i].path, n) != 0 ||
+			    strchr(".[:", err->message[n]) == NULL || err->message[n] == '\0')
+				continue;
+			/* Behind the path, which may go on: "ports[0].target: ...". */
+			n += strcspn(err->message + n, ":");
+			text = xasprintf("%s%s", places[i].option, err->message + n);
+		}
+		if (text != NULL) {
+			free(err->message);
+			err->message = text;
+		}
+		if (ours) {
+			free(steal_ptr(&err->file));
+			err->line = err->column = 0;
+			if (err->code == ERR_INVALID)
+				err->code = ERR_USAGE;
+		}
+	}
+}
+
 static int start(struct run *r, const char *name, struct holos_error **err)
 {
 	_cleanup_(engine_destroyp) struct engine *e = NULL;
@@ -278,6 +328,10 @@ static int start(struct run *r, const char *name, struct holos_error **err)
 	if (e2 == 0) {
 		o.project = project;
 		e2 = engine_up(e, &o, err);
+	}
+	if (e2 < 0 && err != NULL && *err != NULL) {
+		blame_options(*err, file);
+		e2 = -(*err)->code;
 	}
 	/* What did not come up leaves the file of the VM that is there as it was. */
 	if (e2 < 0 && kept)

@@ -103,7 +103,8 @@ const char *names_nearest(const char *word, const char *const *candidates, size_
 		size_t lc = strlen(candidates[i]);
 		size_t d;
 
-		if (lc == 0 || lc > NEAREST_MAX)
+		/* The difference in length is the least distance there can be. */
+		if (lc == 0 || lc > NEAREST_MAX || (lc > lw ? lc - lw : lw - lc) >= best)
 			continue;
 		d = distance(word, lw, candidates[i], lc);
 		if (d < best && d < lw) {

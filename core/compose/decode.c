@@ -15,7 +15,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NAMES_MAX 128 /* keys compared for "did you mean" */
+#define NAMES_MAX     128  /* keys compared for "did you mean" */
+#define LINE_TEXT_MAX 4096 /* PATH_MAX: no path or name is longer */
 
 /* ---- saying what is wrong ------------------------------------------------- */
 
@@ -62,7 +63,7 @@ bool decode_is(struct decoder *d, const struct shape *sh, const struct node *n,
 
 static void hint_nearest(struct decoder *d, const char *word, const char *const *names, size_t n)
 {
-	const char *near = names_nearest(word, names, n);
+	const char *near = diag_is_full(d->diag) ? NULL : names_nearest(word, names, n);
 
 	if (near != NULL)
 		diag_hint(d->diag, "did you mean \"%s\"?", near);
@@ -104,6 +105,13 @@ const char *decode_text(struct decoder *d, const struct shape *sh, const struct 
 	}
 	if ((sh->flags & SHAPE_NONEMPTY) && text[0] == '\0') {
 		diag_error(d->diag, n, p, "%s: must not be empty", node_show(d->arena, n));
+		return NULL;
+	}
+	/* Names and paths, not what is for the guest. */
+	if (!(sh->flags & (SHAPE_MULTILINE | SHAPE_GUEST)) &&
+	    ((sh->flags & SHAPE_NONEMPTY) || sh->check != NULL) && strlen(text) >= LINE_TEXT_MAX) {
+		diag_error(d->diag, n, p, "%s: must be shorter than %d bytes",
+			   node_show(d->arena, n), LINE_TEXT_MAX);
 		return NULL;
 	}
 	if (!(sh->flags & SHAPE_MULTILINE) && has_control(text, false)) {
@@ -484,7 +492,7 @@ static struct model_list decode_named(struct decoder *d, const struct node *root
 		return list;
 	}
 	items = arena_alloc(d->arena, map->n + 1, sh->size);
-	for (size_t i = 0; i < map->n; i++) {
+	for (size_t i = 0; i < map->n && !diag_is_full(d->diag); i++) {
 		const struct node *key = map->pairs[i].key;
 		const struct path here = { &top, key->text, 0 };
 		char *item = items + list.n * sh->size;

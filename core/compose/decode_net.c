@@ -12,7 +12,7 @@
 #include <arpa/inet.h>
 #include <string.h>
 
-#define PORTS_MAX 4096 /* of one service, ranges expanded */
+#define PORTS_MAX 1024 /* of one service, ranges expanded: what a record holds */
 
 struct port_range {
 	unsigned first, last;

@@ -10,8 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEPT_MAX 1000 /* of a hopeless file; 20 are shown */
-
 struct diag_item {
 	struct holos_error *error;
 	unsigned file_index;
@@ -114,7 +112,7 @@ __attribute__((format(printf, 4, 0))) static void add_error(struct diag *d, cons
 {
 	struct diag_item *it;
 
-	if (d->n_errors >= KEPT_MAX) {
+	if (diag_is_full(d)) {
 		d->dropped++;
 		return;
 	}
@@ -131,7 +129,7 @@ __attribute__((format(printf, 4, 0))) static void add_warning(struct diag *d,
 {
 	struct diag_item *it;
 
-	if (d->n_warnings >= KEPT_MAX)
+	if (d->n_warnings >= DIAG_KEPT_MAX)
 		return;
 	it = ARRAY_PUSH(d->warnings, d->n_warnings, d->cap_warnings);
 	it->error = build(at, 0, path, fmt, ap);
@@ -196,7 +194,7 @@ void diag_hint(struct diag *d, const char *fmt, ...)
 
 void diag_warn_hint(struct diag *d, const char *hint)
 {
-	if (d->n_warnings > 0 && d->n_warnings < KEPT_MAX)
+	if (d->n_warnings > 0 && d->n_warnings < DIAG_KEPT_MAX)
 		error_hint(&d->warnings[d->n_warnings - 1].error, "%s", hint);
 }
 

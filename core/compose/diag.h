@@ -11,6 +11,7 @@
 #include <compose/tree.h>
 
 #define DIAG_SHOWN_MAX 20
+#define DIAG_KEPT_MAX  1000 /* of a hopeless file: the rest is only counted */
 
 /* Where in the model: "services.web.ports[0]".  A chain on the stack. */
 struct path {
@@ -30,6 +31,11 @@ struct diag {
 
 void diag_init(struct diag *d, struct arena *a);
 void diag_finish(struct diag *d);
+/* More errors would only be counted: there is no need to look for reasons. */
+static inline bool diag_is_full(const struct diag *d)
+{
+	return d->n_errors >= DIAG_KEPT_MAX;
+}
 
 /* "PATH: text" at a node; path may be NULL (no path in the message), at may be
  * NULL (no place).  Always returns -1. */

@@ -234,7 +234,7 @@ bool key_is_ignored(const struct shape *sh, const char *key)
 const struct field *field_find(const struct field *fields, const char *key)
 {
 	for (const struct field *f = fields; f->key != NULL; f++) {
-		if (strcmp(f->key, key) == 0)
+		if (f->key[0] == key[0] && strcmp(f->key, key) == 0)
 			return f;
 	}
 	return NULL;

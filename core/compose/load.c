@@ -229,6 +229,8 @@ static void load_project(struct loader *l, const struct strv *names, struct proj
 		return;
 	}
 	decode_file(&d, root, p);
+	l->no_services = !node_is_null(node_get(root, "services")) &&
+			 node_get(root, "services")->kind != NODE_MAP;
 	resolve_project(l, &d, p);
 	validate_project(l, p);
 	p->variables = vars_used(l->vars, &p->n_variables);

@@ -24,6 +24,7 @@ struct loader {
 	struct vars *vars;     /* of the project */
 	struct strv files;     /* read so far, absolute */
 	bool raw;              /* only merge: no variables, no model */
+	bool no_services;      /* what stands there is no mapping, and that was told */
 	unsigned depth;        /* of includes */
 	struct strv including; /* the included files that we are inside of */
 	unsigned n_trees;      /* compose files read */

@@ -141,6 +141,8 @@ static int add_done(struct reader *r, struct node *n, unsigned size, unsigned he
 			return fail(r, at, "a key must be a single value, not a list or mapping");
 		if (n->text[0] == '\0')
 			return fail(r, at, "a key is missing before the \":\"");
+		if (r->n_done - f->first == 2 * (size_t)TREE_KEYS_MAX)
+			return fail(r, at, "a mapping of more than 10000 keys");
 	}
 	*ARRAY_PUSH(r->done, r->n_done, r->cap_done) = n;
 	f->size += size;

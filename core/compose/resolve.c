@@ -93,7 +93,7 @@ static void names_add(struct names *x, const char *name)
 
 static void hint_name(struct loader *l, const struct names *x, const char *name)
 {
-	const char *near = names_nearest(name, x->list, x->n);
+	const char *near = diag_is_full(l->diag) ? NULL : names_nearest(name, x->list, x->n);
 
 	if (near != NULL)
 		diag_hint(l->diag, "did you mean \"%s\"?", near);

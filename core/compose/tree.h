@@ -19,6 +19,7 @@
 #define TREE_TEXT_MAX  ((size_t)1 << 20) /* bytes of one file */
 #define TREE_DEPTH_MAX 64u
 #define TREE_NODES_MAX 100000u /* of one file, aliases expanded */
+#define TREE_KEYS_MAX  10000u  /* of one mapping */
 
 /* A file that nodes come from. */
 struct source {

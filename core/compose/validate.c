@@ -2,7 +2,7 @@
  *
  * validate.c - rules that hold between the parts of a project.
  *
- * Ports have a file of their own (validate_ports.c).
+ * Ports and limits have files of their own (validate_ports.c, validate_limits.c).
  */
 #include <compose/load.h>
 #include <compose/validate.h>
@@ -401,9 +401,9 @@ static void check_networks(struct loader *l, const struct project *p)
 
 void validate_project(struct loader *l, struct project *p)
 {
-	if (p->n_services == 0 && p->inactive[0] == NULL)
+	if (p->n_services == 0 && p->inactive[0] == NULL && !l->no_services)
 		diag_error_mark(l->diag, &p->services_mark, "at least one service is required");
-	else if (p->n_services == 0)
+	else if (p->n_services == 0 && !l->no_services)
 		diag_warn_mark(l->diag, &p->services_mark,
 			       "no service is in an active profile (see --profile)");
 	for (size_t i = 0; i < p->n_services; i++) {
@@ -425,4 +425,5 @@ void validate_project(struct loader *l, struct project *p)
 	check_volumes(l, p);
 	check_networks(l, p);
 	validate_ports(l, p);
+	validate_limits(l, p);
 }

@@ -9,5 +9,7 @@
 
 /* Host ports: within 1..65535 for every replica, and each used once. */
 void validate_ports(struct loader *l, const struct project *p);
+/* How many of everything there may be, and how long texts. */
+void validate_limits(struct loader *l, const struct project *p);
 
 #endif

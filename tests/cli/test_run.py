@@ -54,6 +54,25 @@ class RunTest(FakeTest):
         text = self.read(self.state, "runs", "box", "holos.yaml")
         self.assertIn("echo --name x", text)
 
+    def test_mistakes_name_the_option(self):
+        """Nobody who gave options knows of the file that is made of them."""
+        for options, due in (
+                (["-p", "8080:x"], '--port: "8080:x"'),
+                (["-p", "80/sctp"], "--port: "),
+                (["-v", "./x:relative"], "--volume: "),
+                (["--device", "nonsense"], '--device: "nonsense"'),
+                (["--pkg", "two words"], '--pkg: "two words"'),
+                (["--image-os", "dos"], '--image-os: "dos"'),
+                (["--dockerfile", "nosuch"], "--dockerfile: "),
+                (["--vcpu", "0x"], "--vcpu 0x"),
+                (["--memory", "64"], '--memory: "64"')):
+            with self.subTest(options=options):
+                result = self.holos("run", "--name", "box", *options, "./base.qcow2")
+                self.assertEqual(result.status, USAGE, result.err)
+                self.assertIn("holos: " + due, result.err)
+                self.assertNotIn("holos.yaml", result.err)
+                self.assertFalse(os.path.exists(os.path.join(self.state, "runs", "box")))
+
     def test_unknown_image(self):
         result = self.holos("run", "debiann")
         self.assertNotEqual(result.status, OK)

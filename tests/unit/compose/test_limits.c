@@ -98,10 +98,73 @@ START_TEST(refused)
 }
 END_TEST
 
+/* What a later stage could not hold is wrong already. */
+static const struct {
+	const char *before, *item, *after; /* the item n times, joined by commas */
+	unsigned n;
+	const char *why; /* NULL: right */
+} much[] = {
+	{ "cloud_init: {runcmd: [", "x", "]}", 10000, NULL },
+	{ "cloud_init: {runcmd: [", "x", "]}", 10001, "10001 commands, and 10000 is the most" },
+	{ "cloud_init: {bootcmd: [", "x", "]}", 10001, "10001 commands, and 10000 is the most" },
+	{ "cloud_init: {runcmd: [[", "x", "]]}", 10001, "10001 words in a command" },
+	{ "cloud_init: {packages: [", "x", "]}", 10001, "10001 packages" },
+	{ "cloud_init: {ssh_authorized_keys: [", "x", "]}", 991, "991 keys" },
+	{ "cloud_init: {write_files: [", "{path: /a}", "]}", 10001, "10001 files" },
+	{ "cloud_init: {write_files: [", "{path: /a, content: *big}", "]}", 700,
+	  "bytes of files and commands" },
+	{ "vm: {extra_args: [", "-x", "]}", 1024, NULL },
+	{ "vm: {extra_args: [", "-x", "]}", 1025, "1025 arguments, and 1024 is the most" },
+	{ "vm: {extra_args: [*big, ", "*big", "]}", 200, "bytes, and 1048576 is the most" },
+	{ "healthcheck: {test: [CMD, ", "*big", "]}", 20, "bytes, and 131072 is the most" },
+	{ "ports: [", "80", "]", 1025, "more than 1024 ports" },
+};
+
+START_TEST(much_of_it)
+{
+	_cleanup_(strbuf_finish) struct strbuf b = STRBUF_INIT;
+	_cleanup_(freep) char *errors = NULL;
+	_cleanup_(project_destroyp) struct project *p = NULL;
+
+	strbuf_adds(&b, "x-big: &big ");
+	for (unsigned i = 0; i < 10000; i++)
+		strbuf_addc(&b, 'b');
+	strbuf_addf(&b, "\nservices: {web: {image: a, %s", much[_i].before);
+	for (unsigned i = 0; i < much[_i].n; i++)
+		strbuf_addf(&b, "%s%s", i > 0 ? ", " : "", much[_i].item);
+	strbuf_addf(&b, "%s}}\n", much[_i].after);
+	put("holos.yaml", b.s);
+	p = load((struct project_options){ 0 }, &errors);
+	if (much[_i].why == NULL)
+		ck_assert_msg(p != NULL, "%s", errors);
+	else
+		ck_assert_msg(p == NULL && strstr(errors, much[_i].why) != NULL, "%s",
+			      p != NULL ? "no error" : errors);
+}
+END_TEST
+
+/* Keys of one mapping are sorted more than once: not without end. */
+START_TEST(keys)
+{
+	_cleanup_(strbuf_finish) struct strbuf b = STRBUF_INIT;
+	_cleanup_(freep) char *errors = NULL;
+
+	strbuf_adds(&b, "services:\n");
+	for (unsigned i = 0; i < 10001; i++)
+		strbuf_addf(&b, "  s%u: {image: a}\n", i);
+	put("holos.yaml", b.s);
+	ck_assert_ptr_null(load((struct project_options){ 0 }, &errors));
+	ck_assert_msg(strstr(errors, "10002:3: services: a mapping of more than 10000 keys"), "%s",
+		      errors);
+}
+END_TEST
+
 static void add(TCase *c)
 {
 	tcase_add_checked_fixture(c, make_dir, remove_dir);
 	tcase_add_test(c, linear);
+	tcase_add_test(c, keys);
+	tcase_add_loop_test(c, much_of_it, 0, sizeof(much) / sizeof(much[0]));
 	tcase_add_loop_test(c, refused, 0, sizeof(bombs) / sizeof(bombs[0]));
 }
 

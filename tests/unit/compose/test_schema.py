@@ -41,7 +41,7 @@ LOADER_ONLY = [
     # limits of numbers with units, addresses
     r"must be at least", r"must be at most", r"no IPv4 or IPv6", r"must be an IPv4 or IPv6",
     r"must be an IPv4 subnet", r"not the address of a subnet", r"must be a size like",
-    r"must be 0 to 65535", r"must be 1 to 65535", r"must be an absolute path in the guest",
+    r"is the most", r"must be shorter than", r"must be 0 to 65535", r"must be 1 to 65535", r"must be an absolute path in the guest",
     r"must not be the guest's root",
     # variables and files
     r"\(from \"", r"cannot open", r"user data must be", r"of the text:", r"\$\{", r"HOME is not",
