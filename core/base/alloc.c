@@ -10,13 +10,15 @@
 #include <string.h>
 #include <unistd.h>
 
+int alloc_exit_status = 1;
+
 static _Noreturn void out_of_memory(void)
 {
 	static const char text[] = "holos: out of memory\n";
 	ssize_t n = write(STDERR_FILENO, text, sizeof(text) - 1);
 
 	(void)n; /* nothing is left to try */
-	_exit(1);
+	_exit(alloc_exit_status);
 }
 
 void *xmalloc(size_t size)

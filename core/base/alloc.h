@@ -10,6 +10,9 @@
 #include <stdarg.h>
 #include <stddef.h>
 
+/* With what the program exits then: 1, unless its main() says otherwise. */
+extern int alloc_exit_status;
+
 void *xmalloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *xcalloc(size_t n, size_t size) __attribute__((malloc, returns_nonnull));
 /* Like reallocarray(3). */

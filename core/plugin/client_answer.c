@@ -79,17 +79,21 @@ static void finish_died(struct worker_call *c, int status)
 	const char *at = strcmp(c->phase, "load") == 0 ? "loading"
 			 : c->phase[0] != '\0'         ? c->phase
 						       : c->op;
+	char size[32];
 
-	if (status != -1 && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
+	if (status == -1)
+		text = xasprintf("%s ended the process it ran in", at);
+	else if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL)
 		text = xasprintf("%s closed its connection to holos or was killed", at);
-	else if (status != -1 && WIFSIGNALED(status))
+	else if (WIFSIGNALED(status))
 		text = xasprintf("%s crashed (signal %d, %s)", at, WTERMSIG(status),
 				 strsignal(WTERMSIG(status)));
-	else if (status != -1)
+	else if (WEXITSTATUS(status) == WIRE_EXIT_MEMORY)
+		text = xasprintf("%s used up the memory a plugin may have (%s)", at,
+				 units_format_size(c->worker->memory_max, size));
+	else
 		text = xasprintf("%s ended the process it ran in (exit status %d)", at,
 				 WEXITSTATUS(status));
-	else
-		text = xasprintf("%s ended the process it ran in", at);
 	client_finish_failed(c, HOLOS_E_INTERNAL, text, NULL, true);
 }
 

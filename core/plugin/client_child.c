@@ -11,9 +11,12 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
-#define CLOSE_GRACE_MS 100
+#define CLOSE_GRACE_MS  100
+#define KEEPER_GRACE_MS 2000
 
 /* The sanitizers' shadow memory counts as data. */
 #if defined(__SANITIZE_ADDRESS__)
@@ -37,11 +40,29 @@ static void await_exit(const struct worker *w)
 		;
 }
 
-/* A child that is exiting already keeps the status it had: SIGKILL comes too late
- * for it. */
+/* Wait for the keeper, which ends everything below it first.  Only one that a
+ * plugin has stopped needs force. */
+static int reap(pid_t pid)
+{
+	struct pollfd p = { .fd = (int)syscall(SYS_pidfd_open, pid, 0), .events = POLLIN };
+	int status = -1;
+	pid_t r;
+
+	if (p.fd < 0 || poll(&p, 1, KEEPER_GRACE_MS) == 0)
+		kill(-pid, SIGKILL);
+	if (p.fd >= 0)
+		close(p.fd);
+	while ((r = waitpid(pid, &status, 0)) < 0 && errno == EINTR)
+		;
+	return r == pid ? status : -1;
+}
+
+/* The child started by us is its keeper: letting go of cancel_fd makes it end
+ * the one that plugins run in, and all that they have started.  One that is
+ * exiting already keeps the status it had. */
 int client_stop_child(struct worker *w, bool let_close)
 {
-	int status = -1;
+	int status;
 
 	if (w->pid == 0)
 		return -1;
@@ -49,18 +70,10 @@ int client_stop_child(struct worker *w, bool let_close)
 	w->chan = NULL;
 	if (let_close)
 		await_exit(w);
-	/* The child leads a session: its group outlives it, and its number is not
-	 * used anew before it is reaped. */
-	kill(-w->pid, SIGKILL);
-	while (waitpid(w->pid, &status, 0) < 0) {
-		if (errno != EINTR) {
-			status = -1;
-			break;
-		}
-	}
-	w->pid = 0;
 	close(w->cancel_fd);
 	w->cancel_fd = -1;
+	status = reap(w->pid);
+	w->pid = 0;
 	return status;
 }
 
@@ -77,7 +90,6 @@ int client_start_child(struct worker *w, struct holos_error **err)
 				     .fds = { -1, w->log_fd, w->log_fd },
 				     .n_fds = WIRE_CANCEL_FD + 1,
 				     .new_session = true,
-				     .die_with_parent = true,
 				     .memory_max = UNDER_SANITIZER ? 0 : w->memory_max };
 	static char *no_env[] = { NULL };
 	int talk[2], cancel[2];

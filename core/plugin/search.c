@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -89,6 +90,62 @@ static int check_owner(const struct stat *st, const char *what, const char *path
 	return 0;
 }
 
+/* May others put another file at a name in this directory?  Sticky directories
+ * (/tmp) keep names to their owners.  A group that is root's, or the caller's own
+ * by the scheme of one group per user, is as good as the caller. */
+static int check_ancestor(const char *path, struct holos_error **err)
+{
+	bool others, group;
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return error_sys(err, ERR_HOST, errno, "cannot look at %s", path);
+	group = st.st_gid != 0 && !(st.st_gid == getegid() && getegid() == geteuid());
+	others = (st.st_mode & S_IWOTH) != 0 || ((st.st_mode & S_IWGRP) != 0 && group);
+	if (others && (st.st_mode & S_ISVTX) == 0) {
+		error_set(err, ERR_HOST,
+			  "directory %s, above a plugin directory, is writable by "
+			  "others",
+			  path);
+		error_hint(err, "chmod go-w %s", path);
+		return -ERR_HOST;
+	}
+	if (st.st_uid != 0 && st.st_uid != geteuid())
+		return error_set(err, ERR_HOST,
+				 "directory %s, above a plugin directory, belongs to user %lu and "
+				 "not to %s",
+				 path, (unsigned long)st.st_uid,
+				 geteuid() == 0 ? "root" : "you or root");
+	return 0;
+}
+
+/* Every directory above an absolute path. */
+static int check_above(const char *dir, struct holos_error **err)
+{
+	_cleanup_(freep) char *path = xstrdup(dir);
+	char *slash;
+	int r = 0;
+
+	while (r == 0 && (slash = strrchr(path, '/')) != NULL && path[1] != '\0') {
+		slash[slash == path ? 1 : 0] = '\0';
+		r = check_ancestor(path, err);
+	}
+	return r;
+}
+
+/* Whoever can rename a directory above the plugins decides what is loaded: those
+ * of the name as it is given, and those of where it leads. */
+static int check_ancestors(const char *dir, struct holos_error **err)
+{
+	_cleanup_(freep) char *real = realpath(dir, NULL);
+	int r;
+
+	if (real == NULL)
+		return error_sys(err, ERR_HOST, errno, "cannot look at %s", dir);
+	r = check_above(real, err);
+	return r == 0 && strcmp(real, dir) != 0 ? check_above(dir, err) : r;
+}
+
 /* Follow links that stay in the directory: file[] becomes the last name.
  * -ENOENT: nothing there. */
 static int resolve_links(int dirfd, const char *dir, char *file, struct holos_error **err)
@@ -152,6 +209,8 @@ int plugin_search_dir(const char *dir, const char *kind, const char *name, const
 	if (fstat(dirfd, &st) < 0)
 		return error_sys(err, ERR_HOST, errno, "cannot look at %s", dir);
 	r = check_owner(&st, "directory", dir, err);
+	if (r == 0)
+		r = check_ancestors(dir, err);
 	if (r == 0)
 		r = resolve_links(dirfd, dir, file, err);
 	if (r == 0 && !plugin_file_parse(file, suffix, &target_kind, target))

@@ -30,8 +30,8 @@ struct plugin_file {
 
 /* Look for holos-KIND-NAME + suffix (".so", ".json") in the directories, in
  * order; a missing directory is passed over.  Returns 1 when found, 0 when not,
- * and -code (ERR_HOST) when it is there and must not be used: it, or its
- * directory, is writable by others or belongs to somebody else (for root), a
+ * and -code (ERR_HOST) when it is there and must not be used: it, its directory
+ * or one above that is writable by others or belongs to somebody else, a
  * symlink leads out of the directory, it is no regular file.  *ret_path (may be
  * NULL) then tells where it is. */
 int plugin_search(char *const *dirs, const char *kind, const char *name, const char *suffix,

@@ -22,5 +22,7 @@
 #define WIRE_CANCEL_FD 4
 #define WIRE_LINE_MAX  (16u << 20)
 #define WIRE_PHASE_MAX 8
+/* How the worker ends when its memory is used up. */
+#define WIRE_EXIT_MEMORY 119
 
 #endif

@@ -219,7 +219,8 @@ def weigh(name, extra, ready):
         if not wait_until(ready, 20):
             raise Failed("the monitors are not as far as expected after 20 s")
         monitors = [private_kib(pid) for pid in named("holos-monitor")]
-        workers = [private_kib(pid) for pid in named("holos-worker")]
+        keepers = statistics.median([private_kib(pid) for pid in named("holos-keeper")] or [0])
+        workers = [private_kib(pid) + keepers for pid in named("holos-worker")]
     finally:
         holos(state, "down", "-f", path, check=False)
     return statistics.median(monitors), statistics.median(workers) if workers else 0

@@ -14,8 +14,12 @@
 #include <base/alloc.h>
 
 #include <dlfcn.h>
+#include <elf.h>
+#include <fcntl.h>
 #include <ltdl.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Generated: see sdk/cmake/HolosPlugin.cmake. */
 extern const lt_dlsymlist lt__holos_worker_LTX_preloaded_symbols[];
@@ -85,13 +89,70 @@ static int no_function(lt_dlhandle h, const char *module, struct holos_error **e
 			 "holos_plugin_v1");
 }
 
+/* Bytes of an ELF header up to and with e_machine. */
+#define ELF_BYTES 20
+
+static const char *machine_name(uint16_t machine, char *buf, size_t size)
+{
+	static const struct {
+		uint16_t machine;
+		const char *name;
+	} known[] = {
+		{ EM_X86_64, "x86-64" }, { EM_AARCH64, "aarch64" }, { EM_386, "i386" },
+		{ EM_ARM, "arm" },       { EM_RISCV, "riscv" },     { EM_PPC64, "ppc64" },
+		{ EM_S390, "s390" },
+	};
+
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (known[i].machine == machine)
+			return known[i].name;
+	}
+	snprintf(buf, size, "machine %u", (unsigned)machine);
+	return buf;
+}
+
+static bool read_elf(const char *path, unsigned char *header)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	return fd >= 0 && pread(fd, header, ELF_BYTES, 0) == ELF_BYTES &&
+	       memcmp(header, ELFMAG, SELFMAG) == 0;
+}
+
+/* dlopen(3) reports both as "cannot open". */
+static int check_elf(const char *path, const char *module, struct holos_error **err)
+{
+	unsigned char ours[ELF_BYTES], theirs[ELF_BYTES];
+	char a[32], b[32];
+	uint16_t of_ours, of_theirs;
+
+	if (!read_elf(path, theirs))
+		return error_set(err, ERR_HOST, "holos-%s.so is no shared object", module);
+	if (!read_elf("/proc/self/exe", ours))
+		return 0;
+	memcpy(&of_ours, ours + 18, sizeof(of_ours));
+	memcpy(&of_theirs, theirs + 18, sizeof(of_theirs));
+	if (of_ours == of_theirs && memcmp(ours, theirs, EI_VERSION) == 0)
+		return 0;
+	if (of_ours == of_theirs)
+		return error_set(err, ERR_HOST,
+				 "holos-%s.so is built for another word size or byte order",
+				 module);
+	return error_set(err, ERR_HOST, "holos-%s.so is built for %s, this holos for %s", module,
+			 machine_name(of_theirs, a, sizeof(a)),
+			 machine_name(of_ours, b, sizeof(b)));
+}
+
 int loader_open(const char *path, const char *module, holos_plugin_fn **ret,
 		struct holos_error **err)
 {
-	void *first = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 	lt_dlhandle h;
-	int r;
+	void *first;
+	int r = check_elf(path, module, err);
 
+	if (r < 0)
+		return r;
+	first = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
 	if (first == NULL)
 		return error_set(err, ERR_HOST, "holos-%s.so cannot be loaded: %s", module,
 				 dl_reason(path));

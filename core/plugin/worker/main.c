@@ -56,6 +56,9 @@ static int serve_all(char *const *dirs)
 
 	if (fstat(WIRE_FD, &st) < 0 || !S_ISSOCK(st.st_mode) || fcntl(WIRE_CANCEL_FD, F_GETFD) < 0)
 		return usage();
+	if (keeper_split() < 0)
+		return ERR_FAILED;
+	keeper_explain_memory();
 	(void)fcntl(WIRE_FD, F_SETFD, FD_CLOEXEC);
 	(void)fcntl(WIRE_CANCEL_FD, F_SETFD, FD_CLOEXEC);
 	(void)pthread_atfork(NULL, NULL, after_fork); /* fails for want of memory only */

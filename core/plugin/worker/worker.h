@@ -3,6 +3,7 @@
  * worker.h - inside holos-worker: the parts that its files share.
  *
  *   main.c     options, the loop over requests
+ *   keeper.c   the parent: no plugin runs in it; it ends what plugins leave behind
  *   serve.c    one request: find, load, init, open, run, answer
  *   loader.c   from a name to a descriptor function (libltdl)
  *   plugin.c   checks a descriptor and copies it; the list of loaded plugins
@@ -183,6 +184,14 @@ extern const struct holos_host worker_host;
 void host_drain_cancel(uint64_t told);
 /* Poll result: was the current call cancelled? */
 bool host_cancelled(void);
+
+/* ---- keeper.c --------------------------------------------------------------------- */
+
+/* Become two processes.  Returns in the child alone (0), or -errno in the only
+ * one there is. */
+int keeper_split(void);
+/* Have a crash for want of memory end this process with WIRE_EXIT_MEMORY. */
+void keeper_explain_memory(void);
 
 /* ---- send.c ---------------------------------------------------------------------- */
 

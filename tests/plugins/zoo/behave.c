@@ -10,6 +10,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static const struct holos_host *host;
@@ -87,6 +88,62 @@ static holos_status eat(holos_error *err)
 	}
 }
 
+/* The same without a look at what malloc() gives, and without touching it first. */
+static _Noreturn holos_status eat_carelessly(void)
+{
+	for (;;) {
+		volatile char *p = malloc(4u << 20);
+
+		p[0] = 1;
+	}
+}
+
+/* A grandchild in a session of its own, held by nobody, that says where it is. */
+static void start_daemon(void)
+{
+	const char *pid_file = getenv("ZOO_PID_FILE");
+
+	if (fork() != 0)
+		return;
+	setsid();
+	if (fork() != 0)
+		_exit(0);
+	if (pid_file != NULL) {
+		FILE *f = fopen(pid_file, "w");
+
+		if (f != NULL) {
+			fprintf(f, "%ld\n", (long)getpid());
+			fclose(f);
+		}
+	}
+	for (;;)
+		pause();
+}
+
+static void await_daemon(void)
+{
+	const char *pid_file = getenv("ZOO_PID_FILE");
+
+	while (pid_file != NULL && access(pid_file, R_OK) != 0)
+		usleep(1000);
+	(void)wait(NULL);
+}
+
+static holos_status become_daemon(holos_image_sink *out)
+{
+	start_daemon();
+	await_daemon();
+	raise(SIGSEGV);
+	return good(out);
+}
+
+static holos_status leave_helper(holos_image_sink *out)
+{
+	start_daemon();
+	await_daemon();
+	return good(out);
+}
+
 static holos_status wait_for_cancel(holos_call *call, holos_error *err)
 {
 	struct pollfd p = { .fd = host->cancel_fd(call), .events = POLLIN };
@@ -125,6 +182,12 @@ static holos_status resolve(void *inst, const char *ref, holos_call *call, holos
 				pause();
 		raise(SIGSEGV);
 	}
+	if (strcmp(ref, "daemon") == 0)
+		return become_daemon(out);
+	if (strcmp(ref, "careless") == 0)
+		return eat_carelessly();
+	if (strcmp(ref, "helper") == 0)
+		return leave_helper(out);
 	if (crash(ref) == HOLOS_E_INTERNAL)
 		return misreport(ref, out, err);
 	return HOLOS_OK;

@@ -14,6 +14,10 @@
 extern int holos_zoo_nobody_has_this(void);
 #endif
 
+#if defined(BROKEN_NEEDS_LIBRARY)
+extern int holos_zoo_gone(void);
+#endif
+
 #if !defined(BROKEN_APPLIES)
 __attribute__((unused)) static holos_status resolve(void *inst, const char *ref, holos_call *call,
 						    holos_image_sink *out, holos_error *err)
@@ -25,6 +29,8 @@ __attribute__((unused)) static holos_status resolve(void *inst, const char *ref,
 	(void)err;
 #if defined(BROKEN_UNDEFINED)
 	return holos_zoo_nobody_has_this();
+#elif defined(BROKEN_NEEDS_LIBRARY)
+	return holos_zoo_gone();
 #else
 	return HOLOS_OK;
 #endif

@@ -8,17 +8,26 @@
 #include <base/clock.h>
 #include <base/fs.h>
 #include <base/jsonx.h>
+#include <base/process.h>
 #include <plugin/calls.h>
 #include <plugin/client.h>
 
 #include <check.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
+
+#if defined(__aarch64__)
+#define ZOO_FOREIGN "x86-64"
+#else
+#define ZOO_FOREIGN "aarch64"
+#endif
 
 static char *dirs[] = { (char *)(uintptr_t)TEST_ZOO, NULL };
 
@@ -103,7 +112,14 @@ static const struct {
 	  "holos-image-undefined.so cannot be loaded: undefined symbol: holos_zoo_nobody_has_this",
 	  false },
 	{ "nothing", "holos-image-nothing.so: describes nothing", false },
-	{ "text", "holos-image-text.so cannot be loaded: ", false },
+	{ "text", "holos-image-text.so is no shared object", false },
+	{ "empty", "holos-image-empty.so is no shared object", false },
+	{ "foreign", "holos-image-foreign.so is built for " ZOO_FOREIGN ", this holos for ",
+	  false },
+	{ "needs-library",
+	  "holos-image-needs-library.so cannot be loaded: libholos-zoo-gone.so: cannot open shared "
+	  "object file: No such file or directory",
+	  false },
 	{ "absent", "holos-image-absent.so is not in any plugin directory", false },
 	{ "stale",
 	  TEST_ZOO "/holos-image-stale.json does not describe the holos-image-stale.so beside it: "
@@ -302,7 +318,127 @@ START_TEST(memory_limit)
 }
 END_TEST
 
+/* One that does not look at what it gets crashes, and the cause is named. */
+START_TEST(memory_careless)
+{
+	struct worker_options o = { .program = TEST_WORKER,
+				    .plugin_dirs = dirs,
+				    .memory_max = 256u << 20 };
+	_cleanup_(worker_destroyp) struct worker *w = worker_create(NULL, &o);
+	struct worker_result res;
+
+	ck_assert_int_lt(resolve(w, "behave", "careless", 20 * NS_PER_S, &res), 0);
+	ck_assert_str_eq(res.err->message, "image plugin \"behave\": resolve used up the memory a "
+					   "plugin may have (256 MiB)");
+	worker_result_finish(&res);
+	assert_good(w);
+}
+END_TEST
+
 #endif
+
+/* Alive, and not a zombie that its reaper has not come to yet. */
+static bool lives(long pid)
+{
+	return process_start_time((pid_t)pid) != 0;
+}
+
+static long read_pid(const char *file)
+{
+	_cleanup_(strbuf_finish) struct strbuf b = STRBUF_INIT;
+
+	ck_assert_int_eq(fs_read(AT_FDCWD, file, 64, &b, NULL), 0);
+	return strtol(b.s, NULL, 10);
+}
+
+/* A daemon left the worker's process group and session; it ends with the call
+ * that crashed, or with the worker that served it. */
+START_TEST(no_daemon_is_left)
+{
+	static const char *const refs[] = { "daemon", "helper" };
+	char dir[] = "/tmp/holos-zoo-XXXXXX";
+	_cleanup_(freep) char *file = NULL;
+	struct worker_result res;
+	struct worker *w;
+	long pid;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	file = fs_join(dir, "pid");
+	setenv("ZOO_PID_FILE", file, 1);
+	w = make_worker(dirs);
+	(void)resolve(w, "behave", refs[_i], 10 * NS_PER_S, &res);
+	ck_assert_int_eq(res.died, strcmp(refs[_i], "daemon") == 0);
+	worker_result_finish(&res);
+	pid = read_pid(file);
+	ck_assert_int_gt(pid, 0);
+	if (strcmp(refs[_i], "helper") == 0)
+		ck_assert(lives(pid));
+	worker_destroy(w);
+	ck_assert(!lives(pid));
+	ck_assert_int_eq(fs_remove_tree(AT_FDCWD, dir, NULL), 0);
+}
+END_TEST
+
+/* The program that called was killed: its plugins go, and what they started. */
+START_TEST(no_daemon_outlives_caller)
+{
+	char dir[] = "/tmp/holos-zoo-XXXXXX";
+	_cleanup_(freep) char *file = NULL;
+	struct worker_result res;
+	pid_t caller;
+	long pid;
+
+	ck_assert_ptr_nonnull(mkdtemp(dir));
+	file = fs_join(dir, "pid");
+	setenv("ZOO_PID_FILE", file, 1);
+	caller = fork();
+	if (caller == 0) {
+		(void)resolve(make_worker(dirs), "behave", "helper", 10 * NS_PER_S, &res);
+		raise(SIGKILL);
+	}
+	ck_assert_int_eq(waitpid(caller, NULL, 0), caller);
+	pid = read_pid(file);
+	for (int i = 0; i < 1000 && lives(pid); i++)
+		usleep(10000);
+	ck_assert(!lives(pid));
+	ck_assert_int_eq(fs_remove_tree(AT_FDCWD, dir, NULL), 0);
+}
+END_TEST
+
+/* A directory above that others can write is as bad as the directory itself. */
+START_TEST(unsafe_ancestor)
+{
+	char top[] = "/tmp/holos-zoo-XXXXXX";
+	_cleanup_(freep) char *dir = NULL;
+	_cleanup_(freep) char *file = NULL;
+	_cleanup_(freep) char *text = NULL;
+	_cleanup_(worker_destroyp) struct worker *w = NULL;
+	struct worker_result res;
+
+	ck_assert_ptr_nonnull(mkdtemp(top));
+	dir = fs_join(top, "plugins");
+	file = fs_join(dir, "holos-image-behave.so");
+	ck_assert_int_eq(mkdir(dir, 0755), 0);
+	ck_assert_int_eq(
+		fs_copy(AT_FDCWD, TEST_ZOO "/holos-image-behave.so", AT_FDCWD, file, 0644, NULL),
+		0);
+	char *where[] = { dir, NULL };
+	w = make_worker(where);
+	assert_good(w);
+	worker_destroy(w);
+	ck_assert_int_eq(chmod(top, 0777), 0);
+	w = make_worker(where);
+	ck_assert_int_eq(resolve(w, "behave", "good", 0, &res), -ERR_HOST);
+	text = xasprintf("image plugin \"behave\": directory %s, above a plugin directory, is "
+			 "writable by others",
+			 top);
+	ck_assert_str_eq(res.err->message, text);
+	worker_result_finish(&res);
+	ck_assert_int_eq(chmod(top, 01777), 0); /* as /tmp: names belong to their owners */
+	assert_good(w);
+	ck_assert_int_eq(fs_remove_tree(AT_FDCWD, top, NULL), 0);
+}
+END_TEST
 
 /* A child that a crashed plugin left behind is ended with it: it has the pid of
  * the worker as its process group. */
@@ -359,8 +495,12 @@ int main(void)
 	tcase_add_loop_test(tc, calling, 0, sizeof(behaviours) / sizeof(behaviours[0]));
 #if !defined(UNDER_SANITIZER)
 	tcase_add_test(tc, memory_limit);
+	tcase_add_test(tc, memory_careless);
 #endif
 	tcase_add_test(tc, nothing_is_left);
+	tcase_add_loop_test(tc, no_daemon_is_left, 0, 2);
+	tcase_add_test(tc, no_daemon_outlives_caller);
+	tcase_add_test(tc, unsafe_ancestor);
 	tcase_add_test(tc, wrong_options);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);
