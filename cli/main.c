@@ -25,7 +25,7 @@ const struct verb verbs[] = {
 	{ "logs", "[PROJECT] [SERVICE|INSTANCE]", "show what a VM's console said", verb_logs },
 	{ "validate", "", "check the compose file and show what it means", verb_validate },
 	{ "config", "[SERVICE]", "print the resolved compose file", verb_config },
-	{ "plugins", "[show NAME]", "list the plugins", verb_plugins },
+	{ "plugins", "[show NAME | check FILE... | manifest FILE]", "list the plugins", verb_plugins },
 	{ "version", "", "print the version", verb_version },
 	{ "help", "[VERB]", "print help", verb_help },
 	{ NULL, NULL, NULL, NULL },

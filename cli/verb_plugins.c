@@ -8,6 +8,7 @@
 #include <cli.h>
 #include <plugin/calls.h>
 #include <plugin/registry.h>
+#include <plugins.h>
 
 #include <stdio.h>
 #include <string.h>
@@ -135,13 +136,45 @@ static int show(struct registry *reg, const char *name, bool json, struct holos_
 	return show_one(found, json);
 }
 
+/* The subcommands; without one, the list. */
+static int dispatch(struct registry *reg, const struct strv *operands, const char *package,
+		    bool json, struct holos_error **err)
+{
+	const char *sub = operands->v[0];
+	struct strv files = { .v = operands->v + 1, .n = operands->n - 1 };
+
+	if (strcmp(sub, "show") == 0) {
+		if (operands->n != 2)
+			return error_set(err, ERR_USAGE,
+					 "plugins show needs the name of one plugin");
+		return show(reg, operands->v[1], json, err);
+	}
+	if (strcmp(sub, "check") == 0) {
+		if (files.n == 0)
+			return error_set(err, ERR_USAGE, "plugins check needs a plugin file");
+		return plugins_check(&files, json, err);
+	}
+	if (strcmp(sub, "manifest") == 0) {
+		if (files.n != 1)
+			return error_set(err, ERR_USAGE, "plugins manifest needs one plugin file");
+		return plugins_manifest(files.v[0], package, err);
+	}
+	return error_set(err, ERR_USAGE,
+			 "unknown subcommand \"%s\" of plugins; there are show NAME, check FILE, "
+			 "manifest FILE",
+			 sub);
+}
+
 int verb_plugins(const struct verb *v, int argc, char **argv, struct holos_error **err)
 {
 	_cleanup_(strv_finish) struct strv operands = STRV_INIT;
 	_cleanup_(registry_destroyp) struct registry *reg = NULL;
+	const char *package = NULL;
 	bool json = false;
 	const struct option_def defs[] = {
 		{ "json", 0, OPTION_FLAG, &json, NULL, "print JSON" },
+		{ "package", 0, OPTION_VALUE, &package, "NAME",
+		  "for manifest: the package it is in" },
 		OPTIONS_END,
 	};
 	int r = options_parse(v, defs, false, argc, argv, &operands, err);
@@ -149,13 +182,5 @@ int verb_plugins(const struct verb *v, int argc, char **argv, struct holos_error
 	if (r != 0)
 		return r;
 	reg = registry_create(NULL);
-	if (operands.n == 0)
-		return list(reg, json);
-	if (strcmp(operands.v[0], "show") != 0)
-		return error_set(err, ERR_USAGE,
-				 "unknown subcommand \"%s\" of plugins; there is show NAME",
-				 operands.v[0]);
-	if (operands.n != 2)
-		return error_set(err, ERR_USAGE, "plugins show needs the name of one plugin");
-	return show(reg, operands.v[1], json, err);
+	return operands.n == 0 ? list(reg, json) : dispatch(reg, &operands, package, json, err);
 }

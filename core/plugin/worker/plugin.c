@@ -334,14 +334,23 @@ holos_status plugin_init(struct worker_plugin *p, struct holos_call *c)
 	return status;
 }
 
+void plugins_rest(void)
+{
+	for (struct worker_plugin *p = plugins; p != NULL; p = p->next) {
+		if (p->ready && p->desc.fini != NULL)
+			p->desc.fini(p->state);
+		p->ready = false;
+		p->state = NULL;
+	}
+}
+
 void plugins_finish(void)
 {
+	plugins_rest();
 	while (plugins != NULL) {
 		struct worker_plugin *p = plugins;
 
 		plugins = p->next;
-		if (p->ready && p->desc.fini != NULL)
-			p->desc.fini(p->state);
 		plugin_free(p);
 	}
 	loader_finish();

@@ -6,6 +6,7 @@
 
 #include <base/alloc.h>
 #include <base/jsonx.h>
+#include <plugin/wire.h>
 
 #include <string.h>
 
@@ -90,6 +91,8 @@ static holos_status run(struct holos_call *c, char *const *dirs, struct json_obj
 	const struct worker_op *op;
 	holos_status status;
 
+	if (strcmp(jsonx_str(request, "kind", ""), WIRE_KIND_WORKER) == 0)
+		return inspect_run(c, name);
 	status = find(c, dirs, request);
 	if (status != HOLOS_OK)
 		return status;

@@ -11,6 +11,7 @@
  *   host.c     struct holos_host: what plugins may call
  *   ops_*.c    one kind each: from JSON to a plugin's functions and back
  *   describe.c the manifest
+ *   inspect.c  what plugins changed in this process
  *
  * A call that goes wrong never ends the worker; what ends it is the plugin
  * itself, and the client tells that.
@@ -170,6 +171,8 @@ int plugin_load(const char *path, const char *module, struct worker_plugin **ret
 /* Run init once. */
 holos_status plugin_init(struct worker_plugin *p, struct holos_call *c);
 void plugins_finish(void);
+/* fini() of all plugins; the next call makes them ready again. */
+void plugins_rest(void);
 
 /* ---- instance.c ---------------------------------------------------------------- */
 
@@ -192,6 +195,11 @@ bool host_cancelled(void);
 int keeper_split(void);
 /* Have a crash for want of memory end this process with WIRE_EXIT_MEMORY. */
 void keeper_explain_memory(void);
+
+/* ---- inspect.c -------------------------------------------------------------------- */
+
+/* Operations on the worker itself, for the conformance checker. */
+holos_status inspect_run(struct holos_call *c, const char *op);
 
 /* ---- send.c ---------------------------------------------------------------------- */
 

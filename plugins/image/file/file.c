@@ -111,7 +111,7 @@ static holos_status resolve(void *self, const char *ref, holos_call *call, holos
 	if (sink == NULL)
 		return host->fail(err, HOLOS_E_UNAVAIL, 0, "this holos takes no images");
 	if (ref[0] != '/')
-		return holos_failf(host, err, HOLOS_E_INTERNAL, 0, "\"%s\" is no absolute path",
+		return holos_failf(host, err, HOLOS_E_NOTFOUND, 0, "\"%s\" is no absolute path",
 				   ref);
 	/* O_NONBLOCK: a FIFO of that name must not hold us up. */
 	fd = open(ref, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
