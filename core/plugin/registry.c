@@ -25,13 +25,10 @@
 
 /* The plugins that come with holos, for advice when one is not installed. */
 static const char *const first_party[] = {
-	"image-alpine",         "image-arch",
-	"image-debian",         "image-fedora",
-	"image-file",           "image-micro",
-	"image-ubuntu",         "image-url",
-	"net-multicast",        "net-user",
-	"health-bypass",        "health-ssh",
-	"provision-cloud-init", "provision-dockerfile",
+	"image-alpine",   "image-arch",  "image-debian",         "image-fedora",
+	"image-file",     "image-micro", "image-ubuntu",         "image-url",
+	"net-multicast",  "net-user",    "health-bypass",        "health-http",
+	"health-ssh",     "health-tcp",  "provision-cloud-init", "provision-dockerfile",
 	"importer-virsh",
 };
 #define N_FIRST_PARTY (sizeof(first_party) / sizeof(first_party[0]))
