@@ -4,52 +4,30 @@
  */
 #include <base/alloc.h>
 #include <base/clock.h>
-#include <base/fs.h>
-#include <base/paths.h>
+#include <base/module.h>
 #include <guest/dial.h>
 #include <guest/guest.h>
 
-#include <dlfcn.h>
 #include <errno.h>
 #include <poll.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define RETRY_MIN_NS (50 * NS_PER_MS)
 #define RETRY_MAX_NS (500 * NS_PER_MS)
 
 int guest_ssh_module(const struct holos_ssh_module **ret, struct holos_error **err)
 {
-	static const struct holos_ssh_module *loaded;
-	const char *dir = getenv("HOLOS_MODULE_DIR");
-	const struct holos_ssh_module *m;
-	_cleanup_(freep) char *path = NULL;
-	void *handle;
+	static const struct module_file file = { .file = HOLOS_SSH_MODULE_FILE,
+						 .symbol = HOLOS_SSH_MODULE_SYMBOL,
+						 .size = sizeof(struct holos_ssh_module),
+						 .what = "the SSH module",
+						 .hint = "install the package with holos' guest "
+							 "access" };
+	static const void *loaded;
+	int r = module_load(&file, &loaded, err);
 
-	if (loaded != NULL) {
-		*ret = loaded;
-		return 0;
-	}
-	path = fs_join(dir != NULL && dir[0] != '\0' ? dir : paths_modules(),
-		       HOLOS_SSH_MODULE_FILE);
-	/* Never unloaded: libcrypto leaves exit handlers behind. */
-	handle = dlopen(path, RTLD_NOW | RTLD_LOCAL | RTLD_NODELETE);
-	if (handle == NULL) {
-		const char *why = dlerror();
-
-		error_set(err, ERR_HOST, "cannot load the SSH module: %s",
-			  why != NULL ? why : path);
-		error_hint(err, "install the package with holos' guest access");
-		return -ERR_HOST;
-	}
-	m = dlsym(handle, HOLOS_SSH_MODULE_SYMBOL);
-	if (m == NULL || m->size != sizeof(*m) || strcmp(m->version, HOLOS_VERSION) != 0) {
-		error_set(err, ERR_HOST, "%s does not belong to holos %s", path, HOLOS_VERSION);
-		error_hint(err, "install all parts of holos in the same version");
-		return -ERR_HOST;
-	}
-	loaded = m;
-	*ret = m;
+	if (r < 0)
+		return r;
+	*ret = loaded;
 	return 0;
 }
 

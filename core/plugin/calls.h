@@ -71,6 +71,40 @@ int image_make(struct worker *w, const char *plugin, const char *ref, const char
 	       const char *work_dir, const char *cache_dir, worker_progress_fn *progress,
 	       void *data, struct image_files *ret, struct holos_error **err);
 
+/* ---- downloads: no plugin, but the same worker --------------------------- */
+
+/* An image to download.  URLs are lists separated by one space.  Borrowed. */
+struct download {
+	const char *urls, *digest_urls; /* digest_urls: NULL: none */
+	const char *digest;             /* of the download, or NULL */
+	const char *disk;               /* SHA-256 in hex of the disk in it, or NULL */
+	uint64_t bytes;                 /* 0: unknown */
+	const char *format;             /* "qcow2", "raw", or NULL: either */
+	const char *name;               /* NAME.disk comes into dir */
+	int dir;
+};
+
+/* What came of it. */
+struct downloaded {
+	char *url, *digest;          /* where from; what the publisher says, or NULL */
+	char download[65], disk[65]; /* SHA-256 of what came and of the disk in it */
+	char format[8];
+	uint64_t bytes, size; /* of what came, of the disk's file */
+};
+
+void downloaded_finish(struct downloaded *d);
+/* Fill in a request whose descriptors are in d; fds holds one. */
+struct worker_request download_request(const struct download *d);
+int download_parse(struct json_object *answer, struct downloaded *ret, struct holos_error **err);
+/* The publisher's digest now: {"digest", "url"}; digest null: there is none. */
+struct worker_request download_check_request(const struct download *d);
+/* {"name"}: the newest file beside this URL. */
+struct worker_request download_newest_request(const char *url);
+/* {"sha256"} of the file *fd. */
+struct worker_request hash_request(const int *fd);
+/* Take the lock of a download of somebody else's; fds: the lock file, the directory. */
+struct worker_request download_wait_request(const int fds[2], const char *name);
+
 /* ---- networks ----------------------------------------------------------- */
 
 struct net_endpoint {

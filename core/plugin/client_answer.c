@@ -64,8 +64,11 @@ void client_finish_failed(struct worker_call *c, holos_status status, const char
 				     .at = xstrdup_null(jsonx_str(answer, "at", NULL)),
 				     .died = died };
 
-	error_set(&res.err, (int)plugin_status_code(status), "%s plugin \"%s\": %s",
-		  kind != NULL ? kind->word : c->kind, c->name, text);
+	if (strcmp(c->kind, WIRE_FETCH) == 0)
+		error_set(&res.err, (int)plugin_status_code(status), "%s", text);
+	else
+		error_set(&res.err, (int)plugin_status_code(status), "%s plugin \"%s\": %s",
+			  kind != NULL ? kind->word : c->kind, c->name, text);
 	res.err->sys_errno = (int)jsonx_int(answer, "errno", 0);
 	if (hint != NULL)
 		error_hint(&res.err, "%s", hint);

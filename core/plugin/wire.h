@@ -18,6 +18,9 @@
 #ifndef PLUGIN_WIRE_H
 #define PLUGIN_WIRE_H
 
+/* The kind of the operations that are holos' own (ops_fetch.c). */
+#define WIRE_FETCH "fetch"
+
 #define WIRE_FD        3
 #define WIRE_CANCEL_FD 4
 #define WIRE_LINE_MAX  (16u << 20)

@@ -166,6 +166,7 @@ static const struct worker_op ops[] = {
 
 static const struct worker_table tables[] = {
 	{ HOLOS_IMAGE_SINK_ID, &sink_api },
+	{ HOLOS_FETCH_API_ID, &fetch_api },
 	{ NULL, NULL },
 };
 

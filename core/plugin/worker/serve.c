@@ -93,6 +93,8 @@ static holos_status run(struct holos_call *c, char *const *dirs, struct json_obj
 
 	if (strcmp(jsonx_str(request, "kind", ""), WIRE_KIND_WORKER) == 0)
 		return inspect_run(c, name);
+	if (strcmp(jsonx_str(request, "kind", ""), WIRE_FETCH) == 0)
+		return fetch_run(c, name);
 	status = find(c, dirs, request);
 	if (status != HOLOS_OK)
 		return status;

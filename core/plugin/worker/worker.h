@@ -10,6 +10,7 @@
  *   instance.c instances, kept per options
  *   host.c     struct holos_host: what plugins may call
  *   ops_*.c    one kind each: from JSON to a plugin's functions and back
+ *   ops_fetch.c  downloads, which no plugin makes
  *   describe.c the manifest
  *   inspect.c  what plugins changed in this process
  *
@@ -22,6 +23,7 @@
 #include <base/error.h>
 #include <base/strbuf.h>
 #include <base/strv.h>
+#include <holos/fetch.h>
 #include <holos/health.h>
 #include <holos/image.h>
 #include <holos/importer.h>
@@ -148,6 +150,12 @@ extern const struct worker_kind worker_image, worker_net, worker_health, worker_
 const struct worker_kind *worker_kind_of_id(const char *id);
 /* The host table of that id, or NULL. */
 const void *worker_table_find(const char *id);
+
+/* ---- ops_fetch.c ------------------------------------------------------------- */
+
+/* An operation of kind "fetch": holos' own, no plugin is involved. */
+holos_status fetch_run(struct holos_call *c, const char *op);
+extern const struct holos_fetch_api fetch_api;
 
 /* ---- loader.c ---------------------------------------------------------------- */
 
