@@ -13,6 +13,7 @@
 #include <string.h>
 
 #define IMAGES_MAX      4096
+#define URLS_MAX        8
 #define MAKE_TIMEOUT_NS (1800 * NS_PER_S)
 
 void image_info_finish(struct image_info *i)
@@ -61,6 +62,21 @@ static bool is_digest(const char *s)
 	return strlen(s + 7) == hex && strspn(s + 7, "0123456789abcdef") == hex;
 }
 
+/* One https URL, or several separated by one space. */
+static bool are_urls(const char *s)
+{
+	for (unsigned n = 0; n < URLS_MAX; n++) {
+		size_t len = strcspn(s, " ");
+
+		if (strncmp(s, "https://", 8) != 0 || len < 9 || s[len - 1] == '/')
+			return false;
+		if (s[len] == '\0')
+			return true;
+		s += len + 1;
+	}
+	return false;
+}
+
 /* What is wrong with it, or NULL. */
 static const char *find_fault(const struct image_info *i)
 {
@@ -72,8 +88,10 @@ static const char *find_fault(const struct image_info *i)
 		return "that has not exactly one of path, url and key";
 	if (i->path != NULL && i->path[0] != '/')
 		return "whose path is not absolute";
-	if (i->url != NULL && strncmp(i->url, "https://", 8) != 0)
+	if (i->url != NULL && !are_urls(i->url))
 		return "whose url is not https";
+	if (i->digest_url != NULL && !are_urls(i->digest_url))
+		return "whose digest_url is not https";
 	if (i->format == NULL || (strcmp(i->format, "qcow2") != 0 && strcmp(i->format, "raw") != 0))
 		return "whose format is neither qcow2 nor raw";
 	if (i->digest != NULL && !is_digest(i->digest))
