@@ -132,6 +132,32 @@ int fs_write_replace(int dirfd, const char *path, const void *data, size_t len, 
 	return write_file(dirfd, path, data, len, mode, false, err);
 }
 
+static bool is_temporary(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	if (dot == NULL || dot == name)
+		return false;
+	if (strcmp(dot, ".new") == 0)
+		return true;
+	return dot[1] != '\0' && dot[1 + strspn(dot + 1, "0123456789")] == '\0' && dot - name > 4 &&
+	       memcmp(dot - 4, ".tmp", 4) == 0;
+}
+
+void fs_sweep_temporary(int dirfd, const char *path, const char *prefix)
+{
+	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_(closedirp) DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *e;
+
+	if (d == NULL && fd >= 0)
+		close(fd);
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		if (strncmp(e->d_name, prefix, strlen(prefix)) == 0 && is_temporary(e->d_name))
+			(void)unlinkat(fd, e->d_name, 0); /* stays: it does no harm */
+	}
+}
+
 int fs_mkdir_p(const char *path, mode_t mode, struct holos_error **err)
 {
 	_cleanup_(freep) char *copy = xstrdup(path);

@@ -31,6 +31,10 @@ int fs_write_atomic(int dirfd, const char *path, const void *data, size_t len, m
  * (and is made again), but never half written. */
 int fs_write_replace(int dirfd, const char *path, const void *data, size_t len, mode_t mode,
 		     struct holos_error **err);
+/* Remove what killed writers left in a directory: PREFIX*.tmp.PID of the functions
+ * above, PREFIX*.new of half-made disks (vm/disk.c).  The caller knows that nobody
+ * writes there now.  path: a directory below dirfd; a missing one has nothing. */
+void fs_sweep_temporary(int dirfd, const char *path, const char *prefix);
 /* Write everything to fd.  0 or -errno. */
 int fs_write_all(int fd, const void *data, size_t len);
 int fs_sync_dir(int dirfd, const char *path, struct holos_error **err);

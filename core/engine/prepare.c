@@ -614,6 +614,7 @@ int prepare_launch(struct prepare *p, const struct plan_vm *vm, struct instance_
 
 	if (fd < 0)
 		return error_sys(err, ERR_FAILED, errno, "cannot open %s", dir);
+	fs_sweep_temporary(fd, ".", ""); /* the VM is down and the project locked */
 	r = check_root(vm, rec, dir, err);
 	if (r == 0)
 		r = check_base(rec, err);

@@ -16,8 +16,13 @@
 
 #define DISCARDED ".removing-"
 
-static const char *const subdirs[] = { "projects", "locks",  "instances", "volumes",
-				       "ssh",      "images", "runs" };
+/* The large ones may be links to another file system. */
+static const struct {
+	const char *name;
+	bool may_be_link;
+} subdirs[] = { { "projects", false }, { "locks", false }, { "instances", false },
+		{ "volumes", true },   { "ssh", false },   { "images", true },
+		{ "runs", false } };
 
 char *state_default_dir(const char *wanted)
 {
@@ -56,6 +61,24 @@ static int check_dir(const char *dir, int fd, struct holos_error **err)
 	return 0;
 }
 
+static int make_subdir(const struct state *s, const char *name, bool may_be_link,
+		       struct holos_error **err)
+{
+	struct stat st;
+
+	if (mkdirat(s->fd, name, 0700) == 0)
+		return 0;
+	if (errno != EEXIST || fstatat(s->fd, name, &st, may_be_link ? 0 : AT_SYMLINK_NOFOLLOW) < 0)
+		return error_sys(err, ERR_FAILED, errno, "cannot make directory %s/%s", s->dir,
+				 name);
+	if (S_ISDIR(st.st_mode))
+		return 0;
+	error_set(err, ERR_FAILED, "%s/%s must be a directory, and is %s", s->dir, name,
+		  S_ISLNK(st.st_mode) ? "a link" : "something else");
+	error_hint(err, "move it away, or use another state directory (--state-dir)");
+	return -ERR_FAILED;
+}
+
 int state_open(const char *dir, bool writing, struct state **ret, struct holos_error **err)
 {
 	_cleanup_(state_closep) struct state *s = xnew(struct state);
@@ -77,9 +100,9 @@ int state_open(const char *dir, bool writing, struct state **ret, struct holos_e
 			return r;
 	}
 	for (size_t i = 0; writing && i < sizeof(subdirs) / sizeof(subdirs[0]); i++) {
-		if (mkdirat(s->fd, subdirs[i], 0700) < 0 && errno != EEXIST)
-			return error_sys(err, ERR_FAILED, errno, "cannot make directory %s/%s", dir,
-					 subdirs[i]);
+		r = make_subdir(s, subdirs[i].name, subdirs[i].may_be_link, err);
+		if (r < 0)
+			return r;
 	}
 	*ret = steal_ptr(&s);
 	return 0;
@@ -167,9 +190,13 @@ static int each_entry(int dirfd, const char *what, void (*fn)(struct strv *, con
 		close(dirfd);
 		return error_sys(err, ERR_FAILED, ENOMEM, "cannot read %s", what);
 	}
-	while ((e = readdir(d)) != NULL)
+	errno = 0;
+	while ((e = readdir(d)) != NULL) {
 		fn(ret, e->d_name);
-	return 0;
+		errno = 0;
+	}
+	/* Half a list would hide VMs. */
+	return errno == 0 ? 0 : error_sys(err, ERR_FAILED, errno, "cannot read %s", what);
 }
 
 static void add_label(struct strv *v, const char *name)
@@ -276,12 +303,28 @@ int state_restore_instance(const struct state *s, const char *project, const cha
 	return fs_sync_dir(dir, ".", err);
 }
 
+static void sweep_temporary(const struct state *s, const char *project)
+{
+	_cleanup_(freep) char *record = xasprintf("%s.json.", project);
+	_cleanup_(freep) char *volumes = xasprintf("volumes/%s", project);
+	_cleanup_(freep) char *ssh = xasprintf("ssh/%s", project);
+
+	if (s->fd < 0)
+		return;
+	fs_sweep_temporary(s->fd, "projects", record);
+	fs_sweep_temporary(s->fd, volumes, "");
+	fs_sweep_temporary(s->fd, ssh, "");
+}
+
 int state_sweep_discarded(const struct state *s, const char *project, struct holos_error **err)
 {
 	_cleanup_(strv_finish) struct strv found = STRV_INIT;
 	_cleanup_(closep) int dir = -1;
-	int r = each_entry(state_open_dir(s, false, "instances/%s", project), project,
-			   add_discarded, &found, err);
+	int r;
+
+	sweep_temporary(s, project);
+	r = each_entry(state_open_dir(s, false, "instances/%s", project), project, add_discarded,
+		       &found, err);
 
 	if (r < 0 || found.n == 0)
 		return r;

@@ -54,12 +54,14 @@ int state_list_instances(const struct state *s, const char *project, struct strv
 bool state_split_instance(const char *instance, char service[64], unsigned *index);
 
 /* Decide the removal of an instance: its directory gets a name that no reader
- * takes for a VM (atomic).  Then remove what was decided, now or earlier. */
+ * takes for a VM (atomic). */
 int state_discard_instance(const struct state *s, const char *project, const char *instance,
 			   struct holos_error **err);
 /* Take a decision back, when nothing took the instance's place. */
 int state_restore_instance(const struct state *s, const char *project, const char *instance,
 			   struct holos_error **err);
+/* The removal; and the project's temporary files that killed commands left.  The
+ * project is locked. */
 int state_sweep_discarded(const struct state *s, const char *project, struct holos_error **err);
 
 #endif

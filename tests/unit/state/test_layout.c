@@ -432,6 +432,37 @@ START_TEST(sweep_follows_no_link)
 }
 END_TEST
 
+/* What killed writers left goes; what only looks like it, or is another
+ * project's, stays. */
+START_TEST(sweep_of_temporary_files)
+{
+	static const char *const gone[] = { "projects/demo.json.tmp.17", "ssh/demo/id.tmp.1",
+					    "volumes/demo/data.json.tmp.99",
+					    "volumes/demo/data.qcow2.new" };
+	static const char *const kept[] = { "projects/demo.json",
+					    "projects/demo.json.tmp.x",
+					    "projects/demo2.json.tmp.17",
+					    "projects/demo.json.damaged-17",
+					    "ssh/demo/id",
+					    "volumes/demo/data.0.qcow2",
+					    "volumes/other/data.qcow2.new" };
+
+	make("projects");
+	make("ssh/demo");
+	make("volumes/demo");
+	make("volumes/other");
+	for (size_t i = 0; i < N(gone); i++)
+		touch(gone[i]);
+	for (size_t i = 0; i < N(kept); i++)
+		touch(kept[i]);
+	ck_assert_int_eq(state_sweep_discarded(s, "demo", NULL), 0);
+	for (size_t i = 0; i < N(gone); i++)
+		ck_assert_msg(!fs_exists(s->fd, gone[i]), "%s is left", gone[i]);
+	for (size_t i = 0; i < N(kept); i++)
+		ck_assert_msg(fs_exists(s->fd, kept[i]), "%s is gone", kept[i]);
+}
+END_TEST
+
 static void add_tests(TCase *c)
 {
 	tcase_add_checked_fixture(c, setup, teardown);
@@ -450,6 +481,7 @@ static void add_tests(TCase *c)
 	tcase_add_test(c, discard_and_sweep);
 	tcase_add_test(c, discard_of_nothing);
 	tcase_add_test(c, sweep_follows_no_link);
+	tcase_add_test(c, sweep_of_temporary_files);
 }
 
 int main(void)
