@@ -79,8 +79,8 @@ int project_status_read(const struct state *s, const char *project, struct proje
 {
 	_cleanup_(project_status_destroyp) struct project_status *p = xnew(struct project_status);
 	_cleanup_(error_destroyp) struct holos_error *e = NULL;
+	_cleanup_(error_destroyp) struct holos_error *e2 = NULL;
 	_cleanup_(strv_finish) struct strv names = STRV_INIT;
-	int r;
 
 	p->name = xstrdup(project);
 	if (project_record_read(s, project, &p->rec, &e) < 0) {
@@ -88,9 +88,13 @@ int project_status_read(const struct state *s, const char *project, struct proje
 		if (e->sys_errno != ENOENT)
 			note(&p->problem, e);
 	}
-	r = state_list_instances(s, project, &names, err);
-	if (r < 0)
-		return r;
+	if (state_list_instances(s, project, &names, &e2) < 0) {
+		if (e2->sys_errno == EMFILE || e2->sys_errno == ENFILE) /* our own trouble */
+			return error_move(err, &e2);
+		p->unreadable = true;
+		free(p->problem); /* the lesser one */
+		p->problem = error_format(e2);
+	}
 	p->exists = p->rec != NULL || p->problem != NULL || names.n != 0;
 	p->vms = xcalloc(names.n, sizeof(*p->vms));
 	for (size_t i = 0; i < names.n; i++) {
@@ -189,6 +193,8 @@ int project_status_check(const struct project_status *p, struct holos_error **er
 {
 	if (p->newer)
 		return error_set(err, ERR_HOST, "%s", p->problem);
+	if (p->unreadable)
+		return error_set(err, ERR_FAILED, "project \"%s\": %s", p->name, p->problem);
 	if (p->rec == NULL || !p->rec->foreign)
 		return 0;
 	error_set(err, ERR_FAILED, "project \"%s\" was made by another implementation of holos",

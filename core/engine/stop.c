@@ -277,6 +277,8 @@ int engine_stop(struct engine *e, const char *project, const char *const *servic
 		return r;
 	project_status_destroy(steal_ptr(&p)); /* as it is now that nobody changes it */
 	r = project_status_read(e->state, project, &p, err);
+	if (r == 0)
+		r = project_status_check(p, err);
 	return r < 0 ? r : stop_all(e, p, services, force, err);
 }
 
@@ -299,6 +301,8 @@ int engine_down(struct engine *e, const char *project, bool volumes, bool *ret_f
 		return r;
 	project_status_destroy(steal_ptr(&p));
 	r = project_status_read(e->state, project, &p, err);
+	if (r == 0)
+		r = project_status_check(p, err);
 	if (r == 0)
 		r = stop_all(e, p, NULL, false, err);
 	for (size_t i = 0; r == 0 && i < p->n_vms; i++) {

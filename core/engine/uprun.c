@@ -508,6 +508,11 @@ static int look_again(struct up *u, struct holos_error **err)
 	r = project_status_read(u->e->state, u->project->name, &now, err);
 	if (r < 0)
 		return r;
+	r = project_status_check(now, err);
+	if (r < 0) {
+		project_status_destroy(now);
+		return r;
+	}
 	for (size_t i = 0; i < u->n; i++) { /* no pointer into the old one may stay */
 		struct up_vm *v = &u->vms[i];
 
