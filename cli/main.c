@@ -6,6 +6,7 @@
 #include <base/names.h>
 #include <cli.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -124,8 +125,10 @@ static void open_standard(void)
 	do {
 		fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	} while (fd >= 0 && fd <= STDERR_FILENO);
-	if (fd < 0)
+	if (fd < 0) {
+		fprintf(stderr, "holos: cannot open /dev/null: %s\n", strerror(errno));
 		_exit(ERR_HOLOS);
+	}
 	close(fd);
 }
 
