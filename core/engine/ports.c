@@ -75,13 +75,12 @@ static int bind_once(const char *address, bool udp, uint16_t port, uint16_t *ret
 	fd = socket(sa->sa_family, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -errno;
-	/* As QEMU does: connections that wait in TIME_WAIT do not matter. */
+	/* As QEMU does: connections that wait in TIME_WAIT do not matter.  A listener is
+	 * seen all the same; and as this socket never listens, it is in nobody's way,
+	 * neither of a QEMU that starts nor of another look. */
 	if (!udp)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
 	if (bind(fd, sa, len) < 0)
-		return -errno;
-	/* With SO_REUSEADDR only listen(2) tells of another listener. */
-	if (!udp && port != 0 && listen(fd, 1) < 0)
 		return -errno;
 	if (ret != NULL) {
 		if (getsockname(fd, sa, &len) < 0)

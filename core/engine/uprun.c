@@ -145,8 +145,19 @@ static void ask_reach(struct up_vm *v)
 
 static void start(struct up_vm *v);
 
+/* Is the port taken, or was it for long enough that QEMU could not have it?  Then
+ * its last words quote the forward that we gave it. */
+static bool is_lost(const char *address, bool udp, uint16_t port, uint16_t guest, const char *said)
+{
+	_cleanup_(freep) char *quoted =
+		xasprintf("'%s:%s:%u-:%u'", udp ? "udp" : "tcp", address, port, guest);
+
+	return ports_try(address, udp, port) == -EADDRINUSE ||
+	       (said != NULL && strstr(said, quoted) != NULL);
+}
+
 /* Did somebody take one of the ports that we chose while QEMU was starting? */
-static bool lost_a_port(const struct up_vm *v)
+static bool lost_a_port(const struct up_vm *v, const char *said)
 {
 	const struct service *s = v->plan->service;
 
@@ -154,11 +165,11 @@ static bool lost_a_port(const struct up_vm *v)
 		bool ours = i < s->n_ports &&
 			    (s->ports[i].host == 0 || s->ports[i].host != s->ports[i].host_end);
 
-		if (ours && ports_try(v->rec->ports[i].host_ip, s->ports[i].udp,
-				      v->rec->ports[i].host_port) == -EADDRINUSE)
+		if (ours && is_lost(v->rec->ports[i].host_ip, s->ports[i].udp,
+				    v->rec->ports[i].host_port, s->ports[i].guest, said))
 			return true;
 	}
-	return ports_try("127.0.0.1", false, v->rec->ssh_port) == -EADDRINUSE;
+	return is_lost("127.0.0.1", false, v->rec->ssh_port, 22, said);
 }
 
 /* The VM is down: was that its purpose, our wish, or a failure? */
@@ -174,8 +185,8 @@ static void is_down(struct up_vm *v, const struct vm_record *vm)
 		start(v);
 		return;
 	}
-	if (v->phase == UP_STARTING && vm->exit.cause == VM_EXIT_QEMU && lost_a_port(v) &&
-	    ++v->attempts <= ATTEMPTS_MAX) {
+	if (v->phase == UP_STARTING && vm->exit.cause == VM_EXIT_QEMU &&
+	    lost_a_port(v, vm->exit.message) && ++v->attempts <= ATTEMPTS_MAX) {
 		engine_warn(v->up->e, "a port was taken while %s started; trying others (%u/%u)",
 			    v->plan->name, v->attempts, ATTEMPTS_MAX);
 		start(v);
