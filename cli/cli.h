@@ -78,6 +78,9 @@ struct common {
 #define OPTIONS_WORK(c)                                                                       \
 	{ "parallel", 0, OPTION_VALUE, &(c).parallel, "N", "VMs to work on at the same time" }, \
 	{ "progress", 0, OPTION_VALUE, &(c).progress, "HOW", "auto, plain, json or quiet" }
+#define OPTION_TIMEOUT(target) \
+	{ "timeout", 't', OPTION_VALUE, &(target), "TIME", \
+	  "how long a guest may take to power off (10 or 10s; default: stop_grace_period)" }
 #define OPTIONS_JSON(c) { "json", 0, OPTION_FLAG, &(c).json, NULL, "print JSON" }
 #define OPTIONS_END { NULL, 0, OPTION_FLAG, NULL, NULL, NULL }
 /* clang-format on */
@@ -85,6 +88,9 @@ struct common {
 void common_finish(struct common *c);
 /* A Go duration option.  0 or -ERR_USAGE. */
 int option_duration(const char *name, const char *text, uint64_t *ret_ns, struct holos_error **err);
+
+/* -t of stop, restart and down (NULL: not given): seconds, or a duration. */
+int option_grace(const char *text, struct stop_options *o, struct holos_error **err);
 
 /* ---- messages ----------------------------------------------------------------- */
 
@@ -104,7 +110,14 @@ struct table *table_create(const char *indent, const char *const *header); /* NU
 /* One row: as many strings as the header has columns. */
 void table_row(struct table *t, ...);
 void table_print(struct table *t, FILE *to); /* and destroy it */
+/* The same; with `fit`, on a terminal, lines end at its width ("..."). */
+void table_print_fitting(struct table *t, FILE *to, bool fit);
 void table_destroy(struct table *t);
+
+/* Ask on the terminal whether to do what is said ("remove volume x"); anything but yes is an error,
+ * and so is nobody to ask (-y is due then). */
+int cli_confirm(struct holos_error **err, const char *fmt, ...)
+	__attribute__((format(printf, 2, 3)));
 
 /* ---- work ----------------------------------------------------------------------- */
 
@@ -133,8 +146,14 @@ int cli_resolve(const struct common *c, const struct state *s, const struct strv
 bool cli_is_project(const struct state *s, const char *name);
 /* After up, start, stop, run: the contract's tables. */
 void cli_print_project(const struct project_status *p);
+/* The same, or its JSON, of how the project is now. */
+int cli_show_project(struct engine *e, const char *project, bool json, struct holos_error **err);
 /* "8080->80/tcp, ..." of an instance, "-" for none; the caller frees. */
 char *cli_ports_text(const struct vm_status *v);
+/* Of all instances of a service, runs of them as "8080-8082->80/tcp" and
+ * "10.10.0.2-4"; NULL for none; the caller frees. */
+char *cli_service_ports_text(const struct project_status *p, const char *service);
+char *cli_service_addresses_text(const struct project_status *p, const char *service);
 /* A running instance that can be entered over SSH, by its name or its service's
  * (index: the replica). */
 int cli_find_instance(const struct project_status *p, const char *name, unsigned index,
@@ -150,6 +169,11 @@ VERB(down);
 VERB(ps);
 VERB(start);
 VERB(stop);
+VERB(restart);
+VERB(kill);
+VERB(wait);
+VERB(port);
+VERB(volume);
 VERB(exec);
 VERB(logs);
 VERB(validate);

@@ -7,6 +7,7 @@
  * a cluster of short ones.
  */
 #include <base/alloc.h>
+#include <base/clock.h>
 #include <base/names.h>
 #include <base/units.h>
 #include <cli.h>
@@ -204,6 +205,22 @@ int option_duration(const char *name, const char *text, uint64_t *ret_ns, struct
 		return 0;
 	return error_set(err, ERR_USAGE, "--%s %s: must be a duration such as 30s or 2m", name,
 			 text);
+}
+
+int option_grace(const char *text, struct stop_options *o, struct holos_error **err)
+{
+	int64_t seconds;
+
+	if (text == NULL)
+		return 0;
+	if (units_parse_int(text, 0, 1000000, &seconds) == 0)
+		o->grace_ns = (uint64_t)seconds * NS_PER_S;
+	else if (units_parse_duration(text, &o->grace_ns) < 0)
+		return error_set(err, ERR_USAGE,
+				 "--timeout %s: must be seconds, or a duration such as 30s or 2m",
+				 text);
+	o->set_grace = true;
+	return 0;
 }
 
 void common_finish(struct common *c)

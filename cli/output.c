@@ -10,6 +10,9 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
 size_t printable_char(const char *text, size_t len)
 {
@@ -82,6 +85,31 @@ void print_json(struct json_object *obj)
 	json_object_put(obj);
 }
 
+int cli_confirm(struct holos_error **err, const char *fmt, ...)
+{
+	_cleanup_(freep) char *raw = NULL;
+	_cleanup_(freep) char *what = NULL;
+	char answer[16] = "";
+	va_list ap;
+
+	va_start(ap, fmt);
+	raw = xvasprintf(fmt, ap);
+	va_end(ap);
+	what = printable(raw);
+	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
+		error_set(err, ERR_USAGE, "there is no terminal to ask whether to %s", what);
+		error_hint(err, "say yes on the command line: -y");
+		return -ERR_USAGE;
+	}
+	fprintf(stderr, "%s? [y/N] ", what);
+	if (fgets(answer, sizeof(answer), stdin) == NULL)
+		fputc('\n', stderr);
+	answer[strcspn(answer, "\n")] = '\0';
+	if (strcasecmp(answer, "y") == 0 || strcasecmp(answer, "yes") == 0)
+		return 0;
+	return error_set(err, ERR_FAILED, "nothing was removed");
+}
+
 struct table {
 	char *indent;
 	size_t columns;
@@ -121,10 +149,38 @@ static size_t width(const char *s)
 	return n;
 }
 
+/* The line, or what of it goes into `most` columns. */
+static void put_line(const char *line, size_t most, FILE *to)
+{
+	size_t at = 0;
+
+	if (width(line) <= most) {
+		fprintf(to, "%s\n", line);
+		return;
+	}
+	for (size_t n = 0; line[at] != '\0'; at++) {
+		n += ((unsigned char)line[at] & 0xc0) != 0x80;
+		if (n > most - 3)
+			break;
+	}
+	fprintf(to, "%.*s...\n", (int)at, line);
+}
+
 void table_print(struct table *t, FILE *to)
 {
+	table_print_fitting(t, to, false);
+}
+
+void table_print_fitting(struct table *t, FILE *to, bool fit)
+{
+	struct winsize size;
+	size_t most = SIZE_MAX;
+	_cleanup_(strbuf_finish) struct strbuf line = STRBUF_INIT;
 	_cleanup_(freep) size_t *widths = xcalloc(t->columns, sizeof(*widths));
 
+	if (fit && isatty(fileno(to)) && ioctl(fileno(to), TIOCGWINSZ, &size) == 0 &&
+	    size.ws_col >= 20)
+		most = size.ws_col;
 	for (size_t i = 0; i < t->cells.n; i++) {
 		size_t w = width(t->cells.v[i]);
 
@@ -135,10 +191,12 @@ void table_print(struct table *t, FILE *to)
 		size_t column = i % t->columns;
 		bool last = column == t->columns - 1;
 
-		fprintf(to, "%s%s%*s", column == 0 ? t->indent : "", t->cells.v[i],
-			last ? 0 : (int)(widths[column] + 2 - width(t->cells.v[i])), "");
-		if (last)
-			fputc('\n', to);
+		strbuf_addf(&line, "%s%s%*s", column == 0 ? t->indent : "", t->cells.v[i],
+			    last ? 0 : (int)(widths[column] + 2 - width(t->cells.v[i])), "");
+		if (last) {
+			put_line(line.s, most, to);
+			strbuf_clear(&line);
+		}
 	}
 	table_destroy(t);
 }

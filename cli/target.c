@@ -66,13 +66,13 @@ static char *first_file(const struct common *c)
 static int refuse_other_file(const struct state *s, const struct project *p,
 			     struct holos_error **err)
 {
-	_cleanup_(project_record_destroyp) struct project_record *rec = NULL;
+	_cleanup_(project_status_destroyp) struct project_status *status = NULL;
 	const char *ours = p->file != NULL ? p->file : p->dir;
 	const char *theirs;
 
-	if (project_record_read(s, p->name, &rec, NULL) < 0)
+	if (project_status_read(s, p->name, &status, NULL) < 0)
 		return 0;
-	theirs = rec->file != NULL ? rec->file : rec->dir;
+	theirs = project_status_owner(status);
 	if (theirs == NULL || strcmp(ours, theirs) == 0)
 		return 0;
 	error_set(err, ERR_FAILED, "project \"%s\" belongs to %s, and this is %s", p->name, theirs,
@@ -144,51 +144,6 @@ int cli_resolve(const struct common *c, const struct state *s, const struct strv
 		return error_move(err, &why);
 	*ret_project = steal_ptr(&here);
 	return 0;
-}
-
-/* ---- showing ------------------------------------------------------------------------- */
-
-char *cli_ports_text(const struct vm_status *v)
-{
-	const struct vm_port *ports = v->rec != NULL ? v->rec->ports : NULL;
-	size_t n = v->rec != NULL ? v->rec->n_ports : 0;
-	_cleanup_(strv_finish) struct strv list = STRV_INIT;
-
-	for (size_t i = 0; i < n; i++) {
-		bool plain = strcmp(ports[i].host_ip, "127.0.0.1") == 0;
-
-		strv_addf(&list, "%s%s%u->%u/%s", plain ? "" : ports[i].host_ip, plain ? "" : ":",
-			  ports[i].host_port, ports[i].guest_port, ports[i].protocol);
-	}
-	return n != 0 ? strv_join(list.v, ",") : xstrdup("-");
-}
-
-void cli_print_project(const struct project_status *p)
-{
-	static const char *const header[] = { "INSTANCE", "STATUS", "PID", "PORTS", "LOG", NULL };
-	const char **services;
-	size_t n = project_status_services(p, &services);
-
-	printf("project: %s\n\n", p->name);
-	for (size_t s = 0; s < n; s++) {
-		struct table *t = table_create("  ", header);
-
-		printf("service: %s (%u/%u running)\n", services[s],
-		       project_status_running(p, services[s]),
-		       project_status_replicas(p, services[s]));
-		for (size_t i = 0; i < p->n_vms; i++) {
-			const struct vm_status *v = &p->vms[i];
-			_cleanup_(freep) char *pid = xasprintf("%ld", (long)v->vm->pid);
-			_cleanup_(freep) char *ports = cli_ports_text(v);
-			_cleanup_(freep) char *log = xasprintf("%s/console.log", v->dir);
-
-			if (strcmp(v->service, services[s]) == 0)
-				table_row(t, v->name, vm_state_name(v->vm->state), pid, ports, log);
-		}
-		table_print(t, stdout);
-		puts("");
-	}
-	free(services);
 }
 
 /* ---- instances -------------------------------------------------------------------------- */

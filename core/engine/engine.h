@@ -78,14 +78,42 @@ struct up_options {
  * that do not depend on it are up all the same. */
 int engine_up(struct engine *e, const struct up_options *o, struct holos_error **err);
 
-/* Stop instances of a project: those of the services (NULL or empty: all), in
- * parallel, dependents first.  force: kill instead of powering down. */
-int engine_stop(struct engine *e, const char *project, const char *const *services, bool force,
+/* Of what ends VMs.  The names are of services or instances. */
+struct stop_options {
+	const char *const *names; /* NULL or empty: all */
+	bool kill;                /* end QEMU now, ask no guest */
+	bool set_grace;
+	uint64_t grace_ns; /* when set: how long a guest may take, instead of what its file said */
+};
+
+/* Stop instances of a project in parallel, dependents first. */
+int engine_stop(struct engine *e, const char *project, const struct stop_options *o,
 		struct holos_error **err);
 
-/* Stop everything and remove instances with their root disks; with volumes, the
- * named volumes too.  *ret_found: there was something. */
-int engine_down(struct engine *e, const char *project, bool volumes, bool *ret_found,
-		struct holos_error **err);
+/* Stop instances and start them again as they were, dependents last: the same
+ * root disk, ports and arguments.  Services that ask for it (depends_on.restart)
+ * follow, unless no_deps. */
+struct restart_options {
+	struct stop_options stop;
+	bool no_deps;
+	bool wait;                /* until everything is healthy or answers */
+	uint64_t wait_timeout_ns; /* 0: none */
+};
+
+int engine_restart(struct engine *e, const char *project, const struct restart_options *o,
+		   struct holos_error **err);
+
+/* Stop and remove instances with their root disks; when all are meant, the
+ * project's record too, and with volumes the named volumes.  *ret_found: there
+ * was something. */
+int engine_down(struct engine *e, const char *project, const struct stop_options *o, bool volumes,
+		bool *ret_found, struct holos_error **err);
+
+/* Wait until VMs are down for good: no restart policy starts them again.  fn is
+ * told of each, in the order in which they ended.  timeout_ns 0: none, else
+ * ERR_TIMEOUT. */
+typedef void engine_ended_fn(void *data, const struct vm_status *v);
+int engine_wait(struct engine *e, const char *project, const char *const *names,
+		uint64_t timeout_ns, engine_ended_fn *fn, void *data, struct holos_error **err);
 
 #endif

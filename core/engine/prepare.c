@@ -74,6 +74,8 @@ static struct instance_record *new_record(struct prepare *p, const struct plan_v
 	r->service = xstrdup(s->name);
 	r->name = xstrdup(vm->name);
 	r->index = vm->index;
+	r->file = xstrdup_null(p->project->file);
+	r->dir = xstrdup(p->project->dir);
 	r->generation = xstrdup(generation);
 	r->uuid = random_uuid();
 	r->nics = xcalloc(vm->n_nics, sizeof(*r->nics));
@@ -250,7 +252,7 @@ static int choose_ports(struct prepare *p, const struct plan_vm *vm, struct inst
 	return 0;
 }
 
-static int check_base(const struct instance_record *rec, struct holos_error **err)
+int prepare_check_base(const struct instance_record *rec, struct holos_error **err)
 {
 	_cleanup_(freep) char *now = NULL;
 	int r;
@@ -464,7 +466,7 @@ int prepare_check(struct prepare *p, const struct plan_vm *vm, const struct inst
 	if (r == 0 && s->vm.root_disk != NULL)
 		r = prepare_check_disk(p->e, s->vm.root_disk, root_format(s, s->vm.root_disk), err);
 	if (r == 0 && rec != NULL)
-		r = check_base(rec, err);
+		r = prepare_check_base(rec, err);
 	if (r == 0 && s->cloud_init.user_data != NULL) {
 		const struct mark *m = &s->cloud_init.user_data_mark;
 
@@ -617,7 +619,7 @@ int prepare_launch(struct prepare *p, const struct plan_vm *vm, struct instance_
 	fs_sweep_temporary(fd, ".", ""); /* the VM is down and the project locked */
 	r = check_root(vm, rec, dir, err);
 	if (r == 0)
-		r = check_base(rec, err);
+		r = prepare_check_base(rec, err);
 	if (r == 0)
 		r = check_binds(vm->service, true, err);
 	if (r == 0)
@@ -632,6 +634,10 @@ int prepare_launch(struct prepare *p, const struct plan_vm *vm, struct instance_
 		return error_wrap(err, "%s", vm->name);
 	rec->grace_ns = vm->service->stop_grace_period_ns;
 	renew_spec(p, vm, rec);
+	free(rec->file); /* the project may have been adopted */
+	free(rec->dir);
+	rec->file = xstrdup_null(p->project->file);
+	rec->dir = xstrdup(p->project->dir);
 	rec->launched = true;
 	r = build_launch(p, vm, rec, &volumes, fd, dir, err);
 	return r < 0 ? r : instance_record_write(fd, rec, err);

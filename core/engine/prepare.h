@@ -41,6 +41,10 @@ int prepare_check(struct prepare *p, const struct plan_vm *vm, const struct inst
 int prepare_check_disk(struct engine *e, const char *path, const char *format,
 		       struct holos_error **err);
 
+/* Is the base of this instance's root disk there, and still what it was?
+ * ERR_VERIFY. */
+int prepare_check_base(const struct instance_record *rec, struct holos_error **err);
+
 /* Write what this start needs: ports, seed, launch.json.  rec is the instance's
  * record as it is; it is brought up to date and written. */
 int prepare_launch(struct prepare *p, const struct plan_vm *vm, struct instance_record *rec,

@@ -139,6 +139,32 @@ void project_status_destroy(struct project_status *p)
 	free(p);
 }
 
+void project_status_keep(struct project_status *p,
+			 bool (*keep)(void *data, const struct vm_status *v), void *data)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n_vms; i++) {
+		if (keep(data, &p->vms[i]))
+			p->vms[n++] = p->vms[i];
+		else
+			vm_status_finish(&p->vms[i]);
+	}
+	p->n_vms = n;
+	p->narrowed = true;
+}
+
+char *vm_status_address(const struct vm_status *v)
+{
+	for (size_t i = 0; v->rec != NULL && i < v->rec->n_nics; i++) {
+		const char *address = v->rec->nics[i].address;
+
+		if (address != NULL)
+			return xstrndup(address, strcspn(address, "/"));
+	}
+	return NULL;
+}
+
 struct vm_status *project_status_vm(const struct project_status *p, const char *instance)
 {
 	for (size_t i = 0; i < p->n_vms; i++) {
@@ -166,8 +192,15 @@ size_t project_status_services(const struct project_status *p, const char ***ret
 	const char **names = xcalloc(room, sizeof(*names));
 	size_t n = 0;
 
-	for (size_t i = 0; p->rec != NULL && i < p->rec->n_services; i++)
-		names[n++] = p->rec->services[i].name;
+	for (size_t i = 0; p->rec != NULL && i < p->rec->n_services; i++) {
+		const char *name = p->rec->services[i].name;
+		bool any = !p->narrowed;
+
+		for (size_t k = 0; !any && k < p->n_vms; k++)
+			any = strcmp(p->vms[k].service, name) == 0;
+		if (any)
+			names[n++] = name;
+	}
 	for (size_t i = 0; i < p->n_vms; i++) {
 		size_t k;
 
@@ -221,6 +254,26 @@ int project_status_find(const struct project_status *p, const char *name, struct
 			      near != NULL ? near : "", near != NULL ? "\"?" : "");
 	free(names);
 	return r;
+}
+
+const char *project_status_file(const struct project_status *p)
+{
+	const char *file = p->rec != NULL ? p->rec->file : NULL;
+
+	for (size_t i = 0; p->rec == NULL && file == NULL && i < p->n_vms; i++)
+		file = p->vms[i].rec != NULL ? p->vms[i].rec->file : NULL;
+	return file;
+}
+
+const char *project_status_owner(const struct project_status *p)
+{
+	const char *owner = project_status_file(p);
+
+	if (owner == NULL && p->rec != NULL)
+		owner = p->rec->dir;
+	for (size_t i = 0; p->rec == NULL && owner == NULL && i < p->n_vms; i++)
+		owner = p->vms[i].rec != NULL ? p->vms[i].rec->dir : NULL;
+	return owner;
 }
 
 static struct json_object *ports_json(const struct vm_status *v)
@@ -279,7 +332,10 @@ static struct json_object *vm_json(const struct vm_status *v)
 	jsonx_set_int(o, "pid", vm->pid);
 	jsonx_set_str(o, "status", vm_state_name(vm->state));
 	jsonx_set_str(o, "work_dir", v->dir);
-	set_path(o, "overlay_path", v->dir, "root.qcow2");
+	if (rec != NULL)
+		jsonx_set_str(o, "overlay_path", rec->root);
+	else
+		set_path(o, "overlay_path", v->dir, "root.qcow2");
 	set_path(o, "seed_path", v->dir, "seed.iso");
 	set_path(o, "log_path", v->dir, "console.log");
 	set_path(o, "serial_path", v->dir, "serial.sock");

@@ -33,6 +33,7 @@ struct project_status {
 	bool newer;                 /* of a newer holos: not for us to change */
 	bool unreadable;            /* its instances cannot be listed: no more can be said */
 	bool exists;                /* a record or instances are there */
+	bool narrowed;              /* by project_status_keep() */
 	struct vm_status *vms;      /* in order of service and index */
 	size_t n_vms;
 };
@@ -42,6 +43,13 @@ int project_status_read(const struct state *s, const char *project, struct proje
 			struct holos_error **err);
 void project_status_destroy(struct project_status *p); /* NULL is fine */
 DEFINE_CLEANUP(struct project_status *, project_status_destroyp, project_status_destroy);
+
+/* Forget the VMs for which keep says no, and services without any. */
+void project_status_keep(struct project_status *p,
+			 bool (*keep)(void *data, const struct vm_status *v), void *data);
+/* Its address on the project's network, "10.10.0.2"; NULL: none.  The caller
+ * frees. */
+char *vm_status_address(const struct vm_status *v);
 
 struct vm_status *project_status_vm(const struct project_status *p, const char *instance);
 /* Replicas wanted of a service by the record, or how many there are. */
@@ -62,6 +70,12 @@ int project_status_check(const struct project_status *p, struct holos_error **er
 /* Is there a service, or an instance, of this name?  An error with a "did you
  * mean" otherwise. */
 int project_status_find(const struct project_status *p, const char *name, struct holos_error **err);
+
+/* The compose file that the project came from, by its record or, when that is
+ * lost, by those of its instances; NULL: standard input, or unknown. */
+const char *project_status_file(const struct project_status *p);
+/* The same, or the directory where it was read from standard input. */
+const char *project_status_owner(const struct project_status *p);
 
 /* Read one VM again (after its monitor changed something). */
 int vm_status_refresh(const struct state *s, const char *project, struct vm_status *v,

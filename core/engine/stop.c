@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * stop.c - engine_stop() and engine_down(): the graph backwards.
+ * stop.c - engine_stop(): the graph backwards.
  *
  * A VM is asked to stop when every running VM of a dependent service is down.
  * All work is the monitors'; this loop only asks and listens.  Ctrl-C leaves
@@ -8,14 +8,13 @@
  */
 #include <base/alloc.h>
 #include <base/clock.h>
-#include <base/fs.h>
+#include <base/jsonx.h>
 #include <engine/attach.h>
+#include <engine/stop.h>
 #include <engine/volumes.h>
 
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #define ASKED_MAX 3
 
@@ -29,6 +28,7 @@ struct stop_vm {
 	struct monitor_conn *conn;
 	enum stop_phase phase;
 	bool selected;
+	size_t service; /* index in stop.services */
 	uint64_t began_ns;
 	char *seen;                  /* last state that was told */
 	struct holos_error *refusal; /* of the request, while it is judged */
@@ -36,21 +36,46 @@ struct stop_vm {
 	unsigned asked; /* monitors may die: others are asked */
 };
 
+/* The dependents of each service, found once: 200 VMs ask often. */
+struct stop_service {
+	const char *name;
+	unsigned left; /* VMs that are to go down and are not down yet */
+	size_t *dependents;
+	size_t n_dependents;
+};
+
 struct stop {
 	struct engine *e;
+	const struct stop_options *o;
 	struct project_status *project;
 	struct stop_vm *vms;
 	size_t n;
-	bool force;
+	struct stop_service *services;
+	size_t n_services;
+	unsigned asked;   /* VMs in STOP_ASKED */
+	unsigned waiting; /* VMs in STOP_WAITING that are selected */
 	struct holos_error **err;
 	int result;
 };
+
+static void set_phase(struct stop_vm *v, enum stop_phase phase)
+{
+	struct stop *s = v->stop;
+	bool was_left = v->phase == STOP_WAITING || v->phase == STOP_ASKED;
+
+	s->waiting -= v->phase == STOP_WAITING;
+	s->asked -= v->phase == STOP_ASKED;
+	s->asked += phase == STOP_ASKED;
+	v->phase = phase;
+	if (was_left && phase != STOP_ASKED)
+		s->services[v->service].left--;
+}
 
 static void fail(struct stop_vm *v, struct holos_error **why)
 {
 	struct stop *s = v->stop;
 
-	v->phase = STOP_FAILED;
+	set_phase(v, STOP_FAILED);
 	engine_phase(s->e, v->status->name, "failed", clock_now_ns() - v->began_ns,
 		     (*why)->message);
 	if (s->result == 0) {
@@ -61,7 +86,7 @@ static void fail(struct stop_vm *v, struct holos_error **why)
 
 static void is_down(struct stop_vm *v)
 {
-	v->phase = STOP_DOWN;
+	set_phase(v, STOP_DOWN);
 	volumes_confirm(v->stop->e->state, v->stop->project->name, v->status->name);
 	engine_phase(v->stop->e, v->status->name, "stopped", clock_now_ns() - v->began_ns, NULL);
 }
@@ -126,24 +151,27 @@ static void on_answer(void *data, struct json_object *answer, const struct holos
 	v->judge = loop_add_timer(v->stop->e->loop, clock_now_ns(), on_judge, v);
 }
 
-static bool depends(const struct project_status *p, const char *service, const char *on)
-{
-	const struct service_record *s =
-		p->rec != NULL ? project_record_service(p->rec, service) : NULL;
-
-	return s != NULL && strv_has(&s->depends_on, on);
-}
-
 static bool dependents_down(const struct stop *s, const struct stop_vm *v)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		const struct stop_vm *o = &s->vms[i];
+	const struct stop_service *service = &s->services[v->service];
 
-		if (o->selected && (o->phase == STOP_WAITING || o->phase == STOP_ASKED) &&
-		    depends(s->project, o->status->service, v->status->service))
+	for (size_t i = 0; i < service->n_dependents; i++) {
+		if (s->services[service->dependents[i]].left != 0)
 			return false;
 	}
 	return true;
+}
+
+static int send_request(struct stop_vm *v, struct holos_error **err)
+{
+	const struct stop_options *o = v->stop->o;
+	_cleanup_(json_putp) struct json_object *args = NULL;
+
+	if (!o->kill && o->set_grace) {
+		args = json_object_new_object();
+		jsonx_set_int(args, "grace_ns", (int64_t)o->grace_ns);
+	}
+	return monitor_request(v->conn, o->kill ? "kill" : "stop", args, on_answer, v, err);
 }
 
 static void ask(struct stop_vm *v)
@@ -153,19 +181,18 @@ static void ask(struct stop_vm *v)
 
 	if (v->began_ns == 0)
 		v->began_ns = clock_now_ns();
-	v->phase = STOP_ASKED;
+	set_phase(v, STOP_ASKED);
 	r = attach_vm(v->stop->e, v->status, on_vm, on_end, v, &v->conn, &why);
 	if (r == 0 && v->asked != 0) {
 		is_down(v);
 		return;
 	}
 	if (r == 0) {
-		v->phase = STOP_DOWN; /* nothing was running */
+		set_phase(v, STOP_DOWN); /* nothing was running */
 		return;
 	}
 	if (r == 1)
-		r = monitor_request(v->conn, v->stop->force ? "kill" : "stop", NULL, on_answer, v,
-				    &why);
+		r = send_request(v, &why);
 	if (r < 0)
 		fail(v, &why);
 }
@@ -173,92 +200,140 @@ static void ask(struct stop_vm *v)
 /* Ask whom it is time to ask.  False when nobody is left. */
 static bool advance(struct stop *s)
 {
-	unsigned asked = 0, waiting = 0;
 	unsigned most = engine_parallel(s->e) * 4; /* waiting for guests costs nothing here */
+	bool any = true;
 
-	for (size_t i = 0; i < s->n; i++)
-		asked += s->vms[i].phase == STOP_ASKED;
-	for (size_t i = s->n; i-- > 0 && asked < most;) {
-		struct stop_vm *v = &s->vms[i];
+	while (any && s->waiting != 0 && s->asked < most) {
+		any = false;
+		for (size_t i = s->n; i-- > 0 && s->asked < most;) {
+			struct stop_vm *v = &s->vms[i];
 
-		if (!v->selected || v->phase != STOP_WAITING || !dependents_down(s, v))
-			continue;
-		ask(v);
-		asked += v->phase == STOP_ASKED;
+			if (!v->selected || v->phase != STOP_WAITING || !dependents_down(s, v))
+				continue;
+			ask(v);
+			any = true; /* it may have been down: those it depends on are due */
+		}
 	}
-	for (size_t i = 0; i < s->n; i++)
-		waiting += s->vms[i].selected && s->vms[i].phase == STOP_WAITING;
-	return asked != 0 || waiting != 0;
+	return s->asked != 0 || s->waiting != 0;
 }
 
-static bool selected(const char *const *services, const struct vm_status *v)
+void stop_choose(const struct project_status *p, const char *const *names, bool *chosen)
 {
-	if (services == NULL || services[0] == NULL)
-		return true;
-	for (; *services != NULL; services++) {
-		if (strcmp(*services, v->service) == 0 || strcmp(*services, v->name) == 0)
-			return true;
+	for (size_t i = 0; i < p->n_vms; i++) {
+		chosen[i] = names == NULL || names[0] == NULL;
+		for (const char *const *n = names; !chosen[i] && *n != NULL; n++)
+			chosen[i] = strcmp(*n, p->vms[i].service) == 0 ||
+				    strcmp(*n, p->vms[i].name) == 0;
 	}
-	return false;
+}
+
+static void make_services(struct stop *s)
+{
+	const struct project_status *p = s->project;
+	_cleanup_(freep) const char **names = NULL;
+
+	s->n_services = project_status_services(p, &names);
+	s->services = xcalloc(s->n_services, sizeof(*s->services));
+	for (size_t i = 0; i < s->n_services; i++)
+		s->services[i].name = names[i];
+	for (size_t i = 0; i < s->n_services; i++) {
+		const struct service_record *rec =
+			p->rec != NULL ? project_record_service(p->rec, names[i]) : NULL;
+
+		for (size_t k = 0; rec != NULL && k < s->n_services; k++) {
+			struct stop_service *on = &s->services[k];
+
+			if (service_record_depends(rec, on->name) == NULL)
+				continue;
+			on->dependents = xrealloc(on->dependents, on->n_dependents + 1,
+						  sizeof(*on->dependents));
+			on->dependents[on->n_dependents++] = i;
+		}
+	}
+	for (size_t i = 0; i < s->n; i++) {
+		struct stop_vm *v = &s->vms[i];
+
+		while (strcmp(s->services[v->service].name, v->status->service) != 0)
+			v->service++;
+		s->services[v->service].left += v->selected;
+		s->waiting += v->selected;
+	}
 }
 
 static void warn_dependents(struct stop *s)
 {
-	for (size_t i = 0; i < s->n; i++) {
-		const struct stop_vm *v = &s->vms[i];
+	for (size_t i = 0; i < s->n_services; i++) {
+		const struct stop_service *service = &s->services[i];
 
-		for (size_t k = 0; !v->selected && v->status->vm->state == VM_RUNNING && k < s->n;
-		     k++) {
-			if (s->vms[k].selected &&
-			    depends(s->project, v->status->service, s->vms[k].status->service)) {
+		for (size_t k = 0; service->left != 0 && k < s->n; k++) {
+			const struct stop_vm *v = &s->vms[k];
+			bool depends = false;
+
+			for (size_t d = 0; d < service->n_dependents; d++)
+				depends = depends || service->dependents[d] == v->service;
+			if (depends && !v->selected && v->status->vm->state == VM_RUNNING)
 				engine_warn(s->e, "%s is still running and depends on %s",
-					    v->status->name, s->vms[k].status->service);
-				break;
-			}
+					    v->status->name, service->name);
 		}
 	}
 }
 
-static int stop_all(struct engine *e, struct project_status *p, const char *const *services,
-		    bool force, struct holos_error **err)
+static void finish(struct stop *s)
 {
-	struct stop s = { .e = e, .project = p, .n = p->n_vms, .force = force, .err = err };
+	for (size_t i = 0; i < s->n; i++) {
+		monitor_conn_destroy(s->vms[i].conn);
+		loop_remove_timer(s->vms[i].judge);
+		error_destroy(s->vms[i].refusal);
+		free(s->vms[i].seen);
+	}
+	for (size_t i = 0; i < s->n_services; i++)
+		free(s->services[i].dependents);
+	free(s->services);
+	free(s->vms);
+}
+
+int stop_chosen(struct engine *e, struct project_status *p, const bool *chosen,
+		const struct stop_options *o, bool warn, struct holos_error **err)
+{
+	struct stop s = { .e = e, .o = o, .project = p, .n = p->n_vms, .err = err };
 
 	s.vms = xcalloc(s.n, sizeof(*s.vms));
 	for (size_t i = 0; i < s.n; i++) {
 		s.vms[i].stop = &s;
 		s.vms[i].status = &p->vms[i];
-		s.vms[i].selected = selected(services, &p->vms[i]);
+		s.vms[i].selected = chosen[i];
 	}
-	warn_dependents(&s);
+	make_services(&s);
+	if (warn)
+		warn_dependents(&s);
 	while (!e->interrupted && advance(&s)) {
 		loop_resume(e->loop);
 		(void)loop_run_once(e->loop, UINT64_MAX);
 	}
-	for (size_t i = 0; i < s.n; i++) {
-		monitor_conn_destroy(s.vms[i].conn);
-		loop_remove_timer(s.vms[i].judge);
-		error_destroy(s.vms[i].refusal);
-		free(s.vms[i].seen);
-	}
-	free(s.vms);
-	if (e->interrupted)
-		return error_set(err, ERR_INTERRUPTED, "interrupted while VMs were stopping");
-	return s.result;
+	finish(&s);
+	if (!e->interrupted)
+		return s.result;
+	if (s.result < 0)
+		return s.result;
+	error_set(err, ERR_INTERRUPTED, "interrupted while VMs were stopping");
+	error_hint(err,
+		   "those that were asked go on by themselves: holos ps shows it, and the same "
+		   "command again does the rest");
+	return -ERR_INTERRUPTED;
 }
 
-static int check_services(const struct project_status *p, const char *const *services,
-			  struct holos_error **err)
+static int check_names(const struct project_status *p, const char *const *names,
+		       struct holos_error **err)
 {
 	int r = 0;
 
-	for (; r == 0 && services != NULL && *services != NULL; services++)
-		r = project_status_find(p, *services, err);
+	for (; r == 0 && names != NULL && *names != NULL; names++)
+		r = project_status_find(p, *names, err);
 	return r;
 }
 
-int engine_stop(struct engine *e, const char *project, const char *const *services, bool force,
-		struct holos_error **err)
+int stop_hold(struct engine *e, const char *project, const char *const *names,
+	      struct project_status **ret, struct state_lock **ret_lock, struct holos_error **err)
 {
 	_cleanup_(project_status_destroyp) struct project_status *p = NULL;
 	_cleanup_(state_unlockp) struct state_lock *lock = NULL;
@@ -266,35 +341,13 @@ int engine_stop(struct engine *e, const char *project, const char *const *servic
 
 	if (r < 0)
 		return r;
-	if (!p->exists)
-		return error_set(err, ERR_FAILED, "project \"%s\" not found", project);
-	r = project_status_check(p, err);
-	if (r == 0)
-		r = check_services(p, services, err);
-	if (r == 0)
-		r = engine_lock(e, project, &lock, err);
-	if (r < 0)
-		return r;
-	project_status_destroy(steal_ptr(&p)); /* as it is now that nobody changes it */
-	r = project_status_read(e->state, project, &p, err);
-	if (r == 0)
-		r = project_status_check(p, err);
-	return r < 0 ? r : stop_all(e, p, services, force, err);
-}
-
-int engine_down(struct engine *e, const char *project, bool volumes, bool *ret_found,
-		struct holos_error **err)
-{
-	_cleanup_(project_status_destroyp) struct project_status *p = NULL;
-	_cleanup_(state_unlockp) struct state_lock *lock = NULL;
-	int r = project_status_read(e->state, project, &p, err);
-
-	if (r < 0)
-		return r;
-	*ret_found = p->exists;
-	if (!p->exists && !volumes)
+	if (!p->exists) {
+		*ret = steal_ptr(&p);
 		return 0;
+	}
 	r = project_status_check(p, err);
+	if (r == 0)
+		r = check_names(p, names, err);
 	if (r == 0)
 		r = engine_lock(e, project, &lock, err);
 	if (r < 0)
@@ -303,29 +356,26 @@ int engine_down(struct engine *e, const char *project, bool volumes, bool *ret_f
 	r = project_status_read(e->state, project, &p, err);
 	if (r == 0)
 		r = project_status_check(p, err);
-	if (r == 0)
-		r = stop_all(e, p, NULL, false, err);
-	for (size_t i = 0; r == 0 && i < p->n_vms; i++) {
-		r = state_discard_instance(e->state, project, p->vms[i].name, err);
-		if (r == 0)
-			engine_phase(e, p->vms[i].name, "removed", 0, NULL);
-	}
-	if (r == 0)
-		r = state_sweep_discarded(e->state, project, err);
-	if (r == 0 && volumes)
-		r = volumes_remove(e->state, project, ret_found, err);
-	if (r == 0 && e->state->fd >= 0) {
-		_cleanup_(freep) char *rel = xasprintf("instances/%s", project);
+	if (r < 0)
+		return r;
+	*ret = steal_ptr(&p);
+	*ret_lock = steal_ptr(&lock);
+	return 0;
+}
 
-		(void)unlinkat(e->state->fd, rel, AT_REMOVEDIR); /* stays if something is in it */
-	}
-	if (r == 0 && p->rec != NULL && p->rec->file != NULL) {
-		_cleanup_(freep) char *made = state_path(e->state, "runs/%s/holos.yaml", project);
-		_cleanup_(freep) char *rel = xasprintf("runs/%s", project);
+int engine_stop(struct engine *e, const char *project, const struct stop_options *o,
+		struct holos_error **err)
+{
+	_cleanup_(project_status_destroyp) struct project_status *p = NULL;
+	_cleanup_(state_unlockp) struct state_lock *lock = NULL;
+	_cleanup_(freep) bool *chosen = NULL;
+	int r = stop_hold(e, project, o->names, &p, &lock, err);
 
-		if (strcmp(made, p->rec->file) == 0) /* what `run` wrote goes with its VM */
-			r = fs_remove_tree(e->state->fd, rel, err);
-	}
-	/* The record goes last: until then `down` can be repeated. */
-	return r == 0 ? project_record_remove(e->state, project, err) : r;
+	if (r < 0)
+		return r;
+	if (!p->exists)
+		return error_set(err, ERR_FAILED, "project \"%s\" not found", project);
+	chosen = xcalloc(p->n_vms, sizeof(bool));
+	stop_choose(p, o->names, chosen);
+	return stop_chosen(e, p, chosen, o, true, err);
 }

@@ -17,6 +17,8 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#define DAMAGED_MAX 1000 /* records set aside; the last one is written over */
+
 /* ---- whose project it is ------------------------------------------------------ */
 
 static char *random_id(void)
@@ -36,30 +38,34 @@ static char *random_id(void)
 static int set_aside(struct up *u, struct holos_error **err)
 {
 	_cleanup_(freep) char *from = xasprintf("projects/%s.json", u->project->name);
-	_cleanup_(freep) char *to = NULL;
-	struct timespec t;
+	char *to = NULL;
+	unsigned i = 0;
 
-	clock_gettime(CLOCK_REALTIME, &t);
-	to = xasprintf("projects/%s.json.damaged-%lld", u->project->name, (long long)t.tv_sec);
-	if (renameat(u->e->state->fd, from, u->e->state->fd, to) < 0)
+	do { /* a name that nothing has: an older one is kept as well */
+		free(to);
+		to = xasprintf("projects/%s.json.damaged-%u", u->project->name, i++);
+	} while (!fs_absent(u->e->state->fd, to) && i < DAMAGED_MAX);
+	if (renameat(u->e->state->fd, from, u->e->state->fd, to) < 0) {
+		free(to);
 		return error_sys(err, ERR_FAILED, errno, "cannot set aside %s", from);
+	}
 	engine_warn(u->e,
 		    "the record of project \"%s\" is damaged (%s); kept as %s/%s and made anew",
 		    u->project->name, u->was->problem, u->e->state->dir, to);
+	free(to);
 	return 0;
 }
 
 static int check_identity(struct up *u, struct holos_error **err)
 {
-	const struct project_record *r = u->was->rec;
 	const char *ours = u->project->file != NULL ? u->project->file : u->project->dir;
 	const char *theirs;
 
 	int e = project_status_check(u->was, err);
 
-	if (e < 0 || r == NULL)
+	if (e < 0)
 		return e;
-	theirs = r->file != NULL ? r->file : r->dir;
+	theirs = project_status_owner(u->was);
 	if (theirs == NULL || strcmp(ours, theirs) == 0 || u->o->adopt)
 		return 0;
 	error_set(err, ERR_FAILED, "project \"%s\" belongs to %s, and this is %s", u->project->name,
@@ -92,8 +98,14 @@ static void fill_record(struct up *u)
 
 		to->name = xstrdup(s->name);
 		to->replicas = s->replicas;
-		for (size_t k = 0; k < s->n_depends_on; k++)
-			strv_add(&to->depends_on, s->depends_on[k].name);
+		for (size_t k = 0; k < s->n_depends_on; k++) {
+			struct dependency_record *d =
+				service_record_depend(to, s->depends_on[k].name);
+
+			d->condition = s->depends_on[k].condition;
+			d->required = s->depends_on[k].required;
+			d->restart = s->depends_on[k].restart;
+		}
 	}
 	u->rec = r;
 }

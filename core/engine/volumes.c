@@ -11,9 +11,11 @@
 #include <engine/volumes.h>
 #include <vm/disk.h>
 
+#include <endian.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define META_FORMAT  1
@@ -23,7 +25,8 @@
 struct meta {
 	uint64_t size; /* as asked for; 0: unknown */
 	bool fresh;
-	char *instance; /* who was told that it is fresh; NULL: nobody yet */
+	char *instance;   /* who was told that it is fresh; NULL: nobody yet */
+	uint64_t console; /* bytes of its console log then: what was said before is of others */
 };
 
 static void meta_finish(struct meta *m)
@@ -43,11 +46,18 @@ static int meta_read(int dir, const char *name, struct meta *ret, struct holos_e
 			return 0;
 		return error_move(err, &why);
 	}
-	if (jsonx_int(obj, "format", 0) > META_FORMAT)
-		return error_set(err, ERR_FAILED, "%s was written by a newer holos", file);
+	if (jsonx_int(obj, "format", 0) > META_FORMAT) {
+		error_set(err, ERR_HOST,
+			  "volume record %s was written by a newer holos (format %lld, this one "
+			  "knows %d)",
+			  file, (long long)jsonx_int(obj, "format", 0), META_FORMAT);
+		error_hint(err, "use the holos that made it, or a newer one");
+		return -ERR_HOST;
+	}
 	ret->size = (uint64_t)jsonx_int(obj, "size", 0);
 	ret->fresh = jsonx_bool(obj, "fresh", false);
 	ret->instance = xstrdup_null(jsonx_str(obj, "instance", NULL));
+	ret->console = (uint64_t)jsonx_int(obj, "console", 0);
 	return 0;
 }
 
@@ -61,6 +71,7 @@ static int meta_write(int dir, const char *name, const struct meta *m, struct ho
 	jsonx_set_int(obj, "size", (int64_t)m->size);
 	jsonx_set_bool(obj, "fresh", m->fresh);
 	jsonx_set_str(obj, "instance", m->instance);
+	jsonx_set_int(obj, "console", (int64_t)m->console);
 	text = jsonx_pretty(obj);
 	return fs_write_atomic(dir, file, text, strlen(text), 0600, err);
 }
@@ -97,9 +108,17 @@ static int use_source(struct engine *e, const struct volume *vol, struct holos_e
 	return r < 0 ? error_wrap(err, "volume \"%s\"", vol->name) : 0;
 }
 
+/* Only what this instance says from now on confirms the volume. */
+static void hand_to(struct meta *m, const char *instance, uint64_t console)
+{
+	free(m->instance);
+	m->instance = xstrdup(instance);
+	m->console = console;
+}
+
 static int make_or_grow(int dir, const struct volume *vol, const char *name, const char *path,
-			const char *qemu_img, const char *instance, struct meta *m,
-			struct holos_error **err)
+			const char *qemu_img, const char *instance, uint64_t console,
+			struct meta *m, struct holos_error **err)
 {
 	_cleanup_(freep) char *file = xasprintf("%s.qcow2", name);
 	int r;
@@ -108,14 +127,13 @@ static int make_or_grow(int dir, const struct volume *vol, const char *name, con
 		/* The mark first: a disk without one is never formatted. */
 		m->size = vol->size;
 		m->fresh = true;
-		free(m->instance);
-		m->instance = xstrdup(instance);
+		hand_to(m, instance, console);
 		r = meta_write(dir, name, m, err);
 		return r < 0 ? r : disk_create_volume(qemu_img, path, vol->size, err);
 	}
-	if (m->fresh && (m->instance == NULL || strcmp(m->instance, instance) != 0)) {
-		free(m->instance);
-		m->instance = xstrdup(instance);
+	if (m->fresh &&
+	    (m->instance == NULL || strcmp(m->instance, instance) != 0 || m->console != console)) {
+		hand_to(m, instance, console);
 		r = meta_write(dir, name, m, err);
 		if (r < 0)
 			return r;
@@ -171,6 +189,22 @@ int volumes_check(struct engine *e, const struct project *project, const struct 
 	return 0;
 }
 
+static int open_console(const struct state *s, const char *project, const char *instance)
+{
+	_cleanup_(closep) int dir = state_open_dir(s, false, "instances/%s/%s", project, instance);
+
+	return dir >= 0 ? openat(dir, "console.log", O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)
+			: -1;
+}
+
+static uint64_t console_size(const struct state *s, const char *project, const char *instance)
+{
+	_cleanup_(closep) int fd = open_console(s, project, instance);
+	off_t size = fd >= 0 ? lseek(fd, 0, SEEK_END) : 0;
+
+	return size > 0 ? (uint64_t)size : 0;
+}
+
 static int prepare_one(struct engine *e, const struct project *project,
 		       const struct mount_spec *mnt, unsigned index, const char *instance, int dir,
 		       struct vm_volumes *ret, struct holos_error **err)
@@ -193,7 +227,8 @@ static int prepare_one(struct engine *e, const struct project *project,
 	} else {
 		disk->path =
 			own(ret, state_path(e->state, "volumes/%s/%s.qcow2", project->name, name));
-		r = make_or_grow(dir, vol, name, disk->path, qemu_img, instance, &m, err);
+		r = make_or_grow(dir, vol, name, disk->path, qemu_img, instance,
+				 console_size(e->state, project->name, instance), &m, err);
 	}
 	if (r < 0)
 		return r;
@@ -250,23 +285,23 @@ static bool reported(const char *console, const char *volume)
 	return false;
 }
 
-/* The end of the console log as text: NUL bytes of a guest become '?'. */
-static char *console_tail(const struct state *s, const char *project, const char *instance)
+/* What the console log has since it had `since` bytes, or the end of that: NUL
+ * bytes of a guest become '?'.  A shorter one was rotated: all of it is new. */
+static char *console_tail(const struct state *s, const char *project, const char *instance,
+			  uint64_t since)
 {
-	_cleanup_(closep) int dir = state_open_dir(s, false, "instances/%s/%s", project, instance);
-	_cleanup_(closep) int fd = dir >= 0 ? openat(dir, "console.log",
-						     O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)
-					    : -1;
+	_cleanup_(closep) int fd = open_console(s, project, instance);
+	off_t size = fd >= 0 ? lseek(fd, 0, SEEK_END) : -1;
+	off_t from = size >= 0 && since <= (uint64_t)size ? (off_t)since : 0;
 	char *text;
-	off_t size;
 	ssize_t n;
 
-	if (fd < 0)
+	if (size < 0)
 		return NULL;
-	size = lseek(fd, 0, SEEK_END);
+	if (size - from > (off_t)CONSOLE_TAIL)
+		from = size - (off_t)CONSOLE_TAIL;
 	text = xmalloc(CONSOLE_TAIL + 1);
-	n = pread(fd, text, CONSOLE_TAIL,
-		  size > (off_t)CONSOLE_TAIL ? size - (off_t)CONSOLE_TAIL : 0);
+	n = pread(fd, text, CONSOLE_TAIL, from);
 	if (n < 0)
 		n = 0;
 	for (ssize_t i = 0; i < n; i++) {
@@ -281,13 +316,13 @@ void volumes_confirm(const struct state *s, const char *project, const char *ins
 {
 	int dir = state_open_dir(s, false, "volumes/%s", project);
 	_cleanup_(closedirp) DIR *d = dir >= 0 ? fdopendir(dir) : NULL;
-	_cleanup_(freep) char *console = NULL;
 	struct dirent *e;
 
 	while (d != NULL && (e = readdir(d)) != NULL) {
 		size_t n = strlen(e->d_name);
 		_cleanup_(freep) char *name = NULL;
 		_cleanup_(freep) char *plain = NULL;
+		_cleanup_(freep) char *console = NULL;
 		_cleanup_(meta_finish) struct meta m = { 0 };
 
 		if (n <= 5 || strcmp(e->d_name + n - 5, ".json") != 0)
@@ -296,14 +331,103 @@ void volumes_confirm(const struct state *s, const char *project, const char *ins
 		if (meta_read(dirfd(d), name, &m, NULL) < 0 || !m.fresh || m.instance == NULL ||
 		    strcmp(m.instance, instance) != 0)
 			continue;
-		if (console == NULL)
-			console = console_tail(s, project, instance);
+		console = console_tail(s, project, instance, m.console);
 		plain = xstrndup(name, strcspn(name, ".")); /* without the replica's number */
 		if (console == NULL || !reported(console, plain))
 			continue;
 		m.fresh = false;
 		(void)meta_write(dirfd(d), name, &m, NULL); /* stays fresh: harmless */
 	}
+}
+
+/* ---- the store, without a compose file ------------------------------------------ */
+
+#define QCOW2_MAGIC 0x514649fbu /* "QFI\\xfb"; docs/interop/qcow2.txt of QEMU */
+
+/* The virtual size in a qcow2 header: QEMU alone writes it, not the guest, and it
+ * can be read while a VM runs.  0: unknown. */
+static uint64_t virtual_size(int dir, const char *file)
+{
+	_cleanup_(closep) int fd =
+		openat(dir, file, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	uint32_t magic;
+	uint64_t size;
+
+	if (fd < 0 || pread(fd, &magic, sizeof(magic), 0) != (ssize_t)sizeof(magic) ||
+	    be32toh(magic) != QCOW2_MAGIC ||
+	    pread(fd, &size, sizeof(size), 24) != (ssize_t)sizeof(size))
+		return 0;
+	return be64toh(size);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	const struct volume_info *x = a, *y = b;
+
+	return strcmp(x->name, y->name);
+}
+
+int volumes_list(const struct state *s, const char *project, struct volume_info **ret,
+		 size_t *ret_n, struct holos_error **err)
+{
+	int dir = state_open_dir(s, false, "volumes/%s", project);
+	_cleanup_(closedirp) DIR *d = dir >= 0 ? fdopendir(dir) : NULL;
+	struct volume_info *list = NULL;
+	size_t n = 0, cap = 0;
+	struct dirent *e;
+
+	if (d == NULL && errno != ENOENT)
+		return error_sys(err, ERR_FAILED, errno,
+				 "cannot read the volumes of project \"%s\"", project);
+	while (d != NULL && (e = readdir(d)) != NULL) {
+		size_t len = strlen(e->d_name);
+		_cleanup_(meta_finish) struct meta m = { 0 };
+		struct volume_info *v;
+		struct stat st;
+
+		if (len <= 6 || e->d_name[0] == '.' || strcmp(e->d_name + len - 6, ".qcow2") != 0 ||
+		    fstatat(dirfd(d), e->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    !S_ISREG(st.st_mode))
+			continue;
+		v = ARRAY_PUSH(list, n, cap);
+		memset(v, 0, sizeof(*v));
+		v->name = xstrndup(e->d_name, len - 6);
+		(void)meta_read(dirfd(d), v->name, &m, NULL);
+		v->size = virtual_size(dirfd(d), e->d_name);
+		if (v->size == 0)
+			v->size = m.size;
+		v->used = (uint64_t)st.st_blocks * 512;
+		v->changed = st.st_mtim;
+		v->fresh = m.fresh;
+	}
+	if (n > 1)
+		qsort(list, n, sizeof(*list), compare_names);
+	*ret = list;
+	*ret_n = n;
+	return 0;
+}
+
+void volumes_list_free(struct volume_info *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(list[i].name);
+	free(list);
+}
+
+int volumes_delete(const struct state *s, const char *project, const char *name,
+		   struct holos_error **err)
+{
+	_cleanup_(closep) int dir = state_open_dir(s, false, "volumes/%s", project);
+	_cleanup_(freep) char *disk = xasprintf("%s.qcow2", name);
+	_cleanup_(freep) char *meta = xasprintf("%s.json", name);
+
+	/* The disk first: a record without one is that of a volume to be made. */
+	if (dir < 0 || unlinkat(dir, disk, 0) < 0)
+		return error_sys(err, ERR_FAILED, errno, "cannot remove volume \"%s\"", name);
+	if (unlinkat(dir, meta, 0) < 0 && errno != ENOENT)
+		return error_sys(err, ERR_FAILED, errno,
+				 "cannot remove the record of volume \"%s\"", name);
+	return fs_sync_dir(dir, ".", err);
 }
 
 int volumes_remove(const struct state *s, const char *project, bool *ret_found,

@@ -14,6 +14,8 @@
 #include <plan/argv.h>
 #include <plan/steps.h>
 
+#include <time.h>
+
 struct vm_volumes {
 	struct plan_disk *disks;    /* for QEMU */
 	struct plan_volume *mounts; /* for the guest; the same order */
@@ -34,6 +36,31 @@ void vm_volumes_finish(struct vm_volumes *v);
 
 /* Read the guest's reports and clear the fresh marks that `instance` was given. */
 void volumes_confirm(const struct state *s, const char *project, const char *instance);
+
+/* One disk of the store: a volume per replica has several, NAME.0, NAME.1 ... */
+struct volume_info {
+	char *name;
+	uint64_t size, used;     /* bytes: as the guest sees it (0: unknown), on the host's disk */
+	struct timespec changed; /* when it was last written */
+	bool fresh;              /* no guest has confirmed a file system on it */
+};
+
+/* The volumes that a project has, sorted by name; the caller frees them. */
+int volumes_list(const struct state *s, const char *project, struct volume_info **ret,
+		 size_t *ret_n, struct holos_error **err);
+void volumes_list_free(struct volume_info *list, size_t n);
+/* The instance that uses this disk, or of which that cannot be told; NULL. */
+const struct vm_status *project_status_volume_user(const struct project_status *p,
+						   const char *disk);
+/* The disks that the names mean.  One that is not there or in use is an error. */
+int volumes_find(const struct state *s, const struct project_status *p, const char *const *names,
+		 struct strv *ret, struct holos_error **err);
+/* Remove them; under the project's lock, after another look. */
+int engine_remove_volumes(struct engine *e, const char *project, const char *const *names,
+			  struct holos_error **err);
+/* Remove one, which nobody uses: the caller knows, and holds the project's lock. */
+int volumes_delete(const struct state *s, const char *project, const char *name,
+		   struct holos_error **err);
 
 /* Remove all volumes of a project; *ret_found becomes true when there were any. */
 int volumes_remove(const struct state *s, const char *project, bool *ret_found,

@@ -38,6 +38,8 @@ void instance_record_destroy(struct instance_record *r)
 	free(r->generation);
 	free(r->uuid);
 	free(r->user);
+	free(r->file);
+	free(r->dir);
 	free(r->base);
 	free(r->base_ident);
 	free(r->root);
@@ -90,6 +92,8 @@ static int decode(struct json_object *obj, const char *what, struct instance_rec
 	r->uuid = field_str(&f, "uuid", true);
 	r->user = field_str(&f, "user", false);
 	r->ssh_port = (uint16_t)field_int(&f, "ssh_port", 0, 65535, 0);
+	r->file = field_raw(&f, "file", false);
+	r->dir = field_raw(&f, "dir", false);
 	r->base = field_raw(&f, "base", false);
 	r->base_ident = field_str(&f, "base_ident", false);
 	r->root = field_raw(&f, "root", true);
@@ -144,6 +148,8 @@ static struct json_object *encode(const struct instance_record *r)
 	jsonx_set_str(obj, "user", r->user);
 	jsonx_set(obj, "ports", vm_ports_encode(r->ports, r->n_ports));
 	jsonx_set_int(obj, "ssh_port", r->ssh_port);
+	jsonx_set_str(obj, "file", r->file);
+	jsonx_set_str(obj, "dir", r->dir);
 	jsonx_set_str(obj, "base", r->base);
 	jsonx_set_str(obj, "base_ident", r->base_ident);
 	jsonx_set_str(obj, "root", r->root);

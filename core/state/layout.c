@@ -244,6 +244,15 @@ int state_list_projects(const struct state *s, struct strv *ret, struct holos_er
 	return 0;
 }
 
+int state_list_volumes(const struct state *s, struct strv *ret, struct holos_error **err)
+{
+	int r = each_entry(state_open_dir(s, false, "volumes"), "volumes", add_label, ret, err);
+
+	if (r == 0)
+		strv_sort(ret);
+	return r;
+}
+
 static int compare_instances(const void *a, const void *b)
 {
 	char sa[64], sb[64];
@@ -269,26 +278,40 @@ int state_list_instances(const struct state *s, const char *project, struct strv
 	return 0;
 }
 
-int state_discard_instance(const struct state *s, const char *project, const char *instance,
-			   struct holos_error **err)
+static int discard(int dir, const char *instance, struct holos_error **err)
 {
-	_cleanup_(closep) int dir = state_open_dir(s, false, "instances/%s", project);
-
-	if (dir < 0)
-		return errno == ENOENT
-			       ? 0
-			       : error_sys(err, ERR_FAILED, errno, "cannot remove %s", instance);
 	for (unsigned i = 0;; i++) {
 		_cleanup_(freep) char *to = xasprintf(DISCARDED "%s-%u", instance, i);
 
-		if (renameat(dir, instance, dir, to) == 0)
-			break;
-		if (errno == ENOENT)
+		if (renameat(dir, instance, dir, to) == 0 || errno == ENOENT)
 			return 0;
 		if (errno != EEXIST && errno != ENOTEMPTY)
 			return error_sys(err, ERR_FAILED, errno, "cannot remove %s", instance);
 	}
-	return fs_sync_dir(dir, ".", err);
+}
+
+int state_discard_instances(const struct state *s, const char *project,
+			    const struct strv *instances, struct holos_error **err)
+{
+	_cleanup_(closep) int dir = state_open_dir(s, false, "instances/%s", project);
+	int r = 0;
+
+	if (dir < 0)
+		return errno == ENOENT ? 0
+				       : error_sys(err, ERR_FAILED, errno,
+						   "cannot remove instances of %s", project);
+	for (size_t i = 0; i < instances->n && r == 0; i++)
+		r = discard(dir, instances->v[i], err);
+	return r == 0 ? fs_sync_dir(dir, ".", err) : r;
+}
+
+int state_discard_instance(const struct state *s, const char *project, const char *instance,
+			   struct holos_error **err)
+{
+	_cleanup_(strv_finish) struct strv one = STRV_INIT;
+
+	strv_add(&one, instance);
+	return state_discard_instances(s, project, &one, err);
 }
 
 int state_restore_instance(const struct state *s, const char *project, const char *instance,

@@ -46,6 +46,8 @@ bool state_contains(const struct state *s, const char *path);
 
 /* Names of the projects that have a record or instances, sorted. */
 int state_list_projects(const struct state *s, struct strv *ret, struct holos_error **err);
+/* Names of the projects that have a directory of volumes, sorted. */
+int state_list_volumes(const struct state *s, struct strv *ret, struct holos_error **err);
 /* Names of a project's instances (directories with a valid name), sorted by
  * service and index. */
 int state_list_instances(const struct state *s, const char *project, struct strv *ret,
@@ -57,6 +59,9 @@ bool state_split_instance(const char *instance, char service[64], unsigned *inde
  * takes for a VM (atomic). */
 int state_discard_instance(const struct state *s, const char *project, const char *instance,
 			   struct holos_error **err);
+/* The same for several, with one sync for all. */
+int state_discard_instances(const struct state *s, const char *project,
+			    const struct strv *instances, struct holos_error **err);
 /* Take a decision back, when nothing took the instance's place. */
 int state_restore_instance(const struct state *s, const char *project, const char *instance,
 			   struct holos_error **err);

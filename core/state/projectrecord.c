@@ -31,7 +31,9 @@ void project_record_destroy(struct project_record *r)
 	for (size_t i = 0; i < r->n_services; i++) {
 		free(r->services[i].name);
 		free(r->services[i].user);
-		strv_finish(&r->services[i].depends_on);
+		for (size_t d = 0; d < r->services[i].n_depends_on; d++)
+			free(r->services[i].depends_on[d].service);
+		free(r->services[i].depends_on);
 	}
 	free(r->services);
 	free(r->name);
@@ -55,21 +57,73 @@ struct service_record *project_record_service(const struct project_record *r, co
 	return NULL;
 }
 
+const struct dependency_record *service_record_depends(const struct service_record *s,
+						       const char *on)
+{
+	for (size_t i = 0; i < s->n_depends_on; i++) {
+		if (strcmp(s->depends_on[i].service, on) == 0)
+			return &s->depends_on[i];
+	}
+	return NULL;
+}
+
+struct dependency_record *service_record_depend(struct service_record *s, const char *on)
+{
+	struct dependency_record *d;
+
+	s->depends_on = xrealloc(s->depends_on, s->n_depends_on + 1, sizeof(*s->depends_on));
+	d = &s->depends_on[s->n_depends_on++];
+	memset(d, 0, sizeof(*d));
+	d->service = xstrdup(on);
+	return d;
+}
+
+static const char *const conditions[] = {
+	[DEP_AUTO] = "auto",
+	[DEP_STARTED] = "service_started",
+	[DEP_HEALTHY] = "service_healthy",
+	[DEP_COMPLETED] = "service_completed_successfully",
+};
+#define N_CONDITIONS (sizeof(conditions) / sizeof(conditions[0]))
+
+/* "depends_on" names services; "dependencies", which the first records had not,
+ * says how. */
+static void decode_dependencies(struct fields *f, struct service_record *s)
+{
+	struct json_object *names = field_arr(f, "depends_on", DEPENDS_MAX);
+	struct json_object *how = field_arr(f, "dependencies", DEPENDS_MAX);
+
+	for (size_t i = 0; i < jsonx_len(names) && f->r == 0; i++) {
+		const char *name = jsonx_str_at(names, i);
+		struct dependency_record *d;
+		struct fields v;
+
+		if (name == NULL || !names_is_label(name)) {
+			field_spoil(f, "depends_on", "must be names of services");
+			return;
+		}
+		d = service_record_depend(s, name);
+		d->condition = DEP_AUTO;
+		d->required = true;
+		if (i >= jsonx_len(how))
+			continue;
+		v = fields_open(json_object_array_get_idx(how, i), f->what, f->err);
+		d->condition = (enum dep_condition)field_enum(&v, "condition", conditions,
+							      N_CONDITIONS, DEP_AUTO, DEP_AUTO);
+		d->required = field_bool(&v, "required", true);
+		d->restart = field_bool(&v, "restart", false);
+		f->r = v.r;
+	}
+}
+
 static void decode_service(struct fields *f, struct json_object *obj, struct service_record *s)
 {
 	struct fields v = fields_open(obj, f->what, f->err);
-	struct json_object *deps;
 
 	s->name = field_str(&v, "name", true);
 	s->replicas = (unsigned)field_int(&v, "desired_replicas", 0, 1 << 20, 0);
 	s->user = field_str(&v, "login_user", false);
-	deps = field_arr(&v, "depends_on", DEPENDS_MAX);
-	for (size_t i = 0; i < jsonx_len(deps); i++) {
-		if (jsonx_str_at(deps, i) == NULL || !names_is_label(jsonx_str_at(deps, i)))
-			field_spoil(&v, "depends_on", "must be names of services");
-		else
-			strv_add(&s->depends_on, jsonx_str_at(deps, i));
-	}
+	decode_dependencies(&v, s);
 	if (v.r == 0 && !names_is_label(s->name))
 		field_spoil(&v, "name", "must be the name of a service");
 	if (v.r < 0)
@@ -144,6 +198,25 @@ int project_record_read(const struct state *s, const char *project, struct proje
 	return 0;
 }
 
+static void encode_dependencies(const struct service_record *s, struct json_object *o)
+{
+	struct json_object *names = json_object_new_array();
+	struct json_object *how = json_object_new_array();
+
+	for (size_t i = 0; i < s->n_depends_on; i++) {
+		const struct dependency_record *d = &s->depends_on[i];
+		struct json_object *v = json_object_new_object();
+
+		json_object_array_add(names, json_object_new_string(d->service));
+		jsonx_set_str(v, "condition", conditions[d->condition]);
+		jsonx_set_bool(v, "required", d->required);
+		jsonx_set_bool(v, "restart", d->restart);
+		json_object_array_add(how, v);
+	}
+	jsonx_set(o, "depends_on", names);
+	jsonx_set(o, "dependencies", how);
+}
+
 static struct json_object *encode_services(const struct project_record *r,
 					   struct json_object *snapshot)
 {
@@ -165,7 +238,7 @@ static struct json_object *encode_services(const struct project_record *r,
 		jsonx_set(o, "instances", instances != NULL ? instances : json_object_new_array());
 		if (s->user != NULL)
 			jsonx_set_str(o, "login_user", s->user);
-		jsonx_set(o, "depends_on", jsonx_from_strv(s->depends_on.v));
+		encode_dependencies(s, o);
 		json_object_array_add(services, o);
 	}
 	return services;

@@ -11,7 +11,7 @@
 
 #include <base/cleanup.h>
 #include <base/error.h>
-#include <base/strv.h>
+#include <compose/project.h>
 #include <state/layout.h>
 #include <state/vmrecord.h>
 
@@ -43,6 +43,7 @@ struct instance_record {
 	struct vm_port *ports;
 	size_t n_ports;
 	uint16_t ssh_port;
+	char *file, *dir;  /* of the project, as in its record: to rebuild that */
 	char *base;        /* path of the backing file; NULL: none (vm.root_disk) */
 	char *base_ident;  /* "dev:ino:size:mtime" of a base outside the store; NULL: in it */
 	char *root;        /* the root disk */
@@ -54,11 +55,20 @@ struct instance_record {
 	char *created_at;         /* RFC 3339 */
 };
 
+/* What a service waits for when it starts. */
+struct dependency_record {
+	char *service;
+	enum dep_condition condition;
+	bool required; /* false: its failure does not matter */
+	bool restart;  /* when that one is restarted, so is this one */
+};
+
 struct service_record {
 	char *name;
 	unsigned replicas;
 	char *user;
-	struct strv depends_on;
+	struct dependency_record *depends_on;
+	size_t n_depends_on;
 };
 
 struct project_record {
@@ -99,5 +109,10 @@ int project_record_write(const struct state *s, const struct project_record *r,
 			 struct json_object *snapshot, struct holos_error **err);
 int project_record_remove(const struct state *s, const char *project, struct holos_error **err);
 struct service_record *project_record_service(const struct project_record *r, const char *name);
+/* Does the service wait for the other one?  Its dependency, or NULL. */
+const struct dependency_record *service_record_depends(const struct service_record *s,
+						       const char *on);
+/* One more dependency of a service; it is zeroed but for the name. */
+struct dependency_record *service_record_depend(struct service_record *s, const char *on);
 
 #endif

@@ -320,7 +320,7 @@ static struct project_record *project_example(void)
 	r->services[1] = (struct service_record){ .name = xstrdup("web"),
 						  .replicas = 3,
 						  .user = xstrdup("debian") };
-	strv_add(&r->services[1].depends_on, "db");
+	service_record_depend(&r->services[1], "db")->condition = DEP_HEALTHY;
 	return r;
 }
 
@@ -350,8 +350,10 @@ START_TEST(project_there_and_back)
 	ck_assert_ptr_null(b->services[0].user);
 	ck_assert_uint_eq(b->services[1].replicas, 3);
 	ck_assert_str_eq(b->services[1].user, "debian");
-	ck_assert_uint_eq(b->services[1].depends_on.n, 1);
-	ck_assert_str_eq(b->services[1].depends_on.v[0], "db");
+	ck_assert_uint_eq(b->services[1].n_depends_on, 1);
+	ck_assert_str_eq(b->services[1].depends_on[0].service, "db");
+	ck_assert_int_eq(b->services[1].depends_on[0].condition, DEP_HEALTHY);
+	ck_assert(!b->services[1].depends_on[0].required);
 	ck_assert_ptr_eq(project_record_service(b, "web"), &b->services[1]);
 	ck_assert_ptr_null(project_record_service(b, "none"));
 }

@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * down.c - engine_down(): stop VMs and remove them with their root disks.
+ *
+ * What goes is decided by renames, all at once, before anything is deleted; the
+ * project's record goes last, so that a `down` that was cut short can be
+ * repeated.
+ */
+#include <base/alloc.h>
+#include <base/fs.h>
+#include <engine/stop.h>
+#include <engine/volumes.h>
+
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+static int remove_chosen(struct engine *e, const struct project_status *p, const bool *chosen,
+			 struct holos_error **err)
+{
+	_cleanup_(strv_finish) struct strv names = STRV_INIT;
+	int r;
+
+	for (size_t i = 0; i < p->n_vms; i++) {
+		if (chosen[i])
+			strv_add(&names, p->vms[i].name);
+	}
+	r = state_discard_instances(e->state, p->name, &names, err);
+	for (size_t i = 0; i < names.n && r == 0; i++)
+		engine_phase(e, names.v[i], "removed", 0, NULL);
+	return r == 0 ? state_sweep_discarded(e->state, p->name, err) : r;
+}
+
+/* What `run` wrote goes with its VM. */
+static int remove_made_file(struct engine *e, const struct project_status *p,
+			    struct holos_error **err)
+{
+	const char *file = project_status_file(p);
+	_cleanup_(freep) char *made = state_path(e->state, "runs/%s/holos.yaml", p->name);
+	_cleanup_(freep) char *rel = xasprintf("runs/%s", p->name);
+
+	return file != NULL && strcmp(made, file) == 0 ? fs_remove_tree(e->state->fd, rel, err) : 0;
+}
+
+static int remove_project(struct engine *e, const struct project_status *p, bool volumes,
+			  bool *ret_found, struct holos_error **err)
+{
+	_cleanup_(freep) char *rel = xasprintf("instances/%s", p->name);
+	int r = volumes ? volumes_remove(e->state, p->name, ret_found, err) : 0;
+
+	if (r == 0 && e->state->fd >= 0)
+		(void)unlinkat(e->state->fd, rel, AT_REMOVEDIR); /* stays if something is in it */
+	if (r == 0)
+		r = remove_made_file(e, p, err);
+	return r == 0 ? project_record_remove(e->state, p->name, err) : r;
+}
+
+/* Nothing is there but, maybe, volumes that an earlier `down` left. */
+static int down_of_nothing(struct engine *e, const char *project, bool volumes, bool *ret_found,
+			   struct holos_error **err)
+{
+	_cleanup_(state_unlockp) struct state_lock *lock = NULL;
+	_cleanup_(freep) char *rel = xasprintf("volumes/%s", project);
+	int r;
+
+	if (!volumes || fs_absent(e->state->fd, rel))
+		return 0;
+	r = engine_lock(e, project, &lock, err);
+	return r == 0 ? volumes_remove(e->state, project, ret_found, err) : r;
+}
+
+int engine_down(struct engine *e, const char *project, const struct stop_options *o, bool volumes,
+		bool *ret_found, struct holos_error **err)
+{
+	_cleanup_(project_status_destroyp) struct project_status *p = NULL;
+	_cleanup_(state_unlockp) struct state_lock *lock = NULL;
+	_cleanup_(freep) bool *chosen = NULL;
+	bool all = o->names == NULL || o->names[0] == NULL;
+	int r = stop_hold(e, project, o->names, &p, &lock, err);
+
+	if (r < 0)
+		return r;
+	*ret_found = p->exists;
+	if (lock == NULL)
+		return down_of_nothing(e, project, volumes, ret_found, err);
+	chosen = xcalloc(p->n_vms, sizeof(bool));
+	stop_choose(p, o->names, chosen);
+	r = stop_chosen(e, p, chosen, o, true, err);
+	if (r == 0)
+		r = remove_chosen(e, p, chosen, err);
+	return r == 0 && all ? remove_project(e, p, volumes, ret_found, err) : r;
+}
