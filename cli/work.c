@@ -32,6 +32,7 @@ static void on_signal(int sig)
 	if (++signals > 1)
 		_exit(ERR_INTERRUPTED);
 	(void)!write(signal_pipe[1], "", 1);
+	interrupt_wake();
 	errno = saved;
 }
 

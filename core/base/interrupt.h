@@ -7,10 +7,20 @@
 #define BASE_INTERRUPT_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* How to know; called from ordinary code, never from a signal handler.  NULL
  * (as at the start): nobody asks. */
 void interrupt_set_hook(bool (*asked)(void));
 bool interrupt_asked(void);
+
+/* For a call that blocks and that no descriptor wakes (a lock).  Between the two,
+ * a signal whose handler calls interrupt_wake() interrupts that call even when it
+ * arrives just before it: SIGALRM follows until it is told to stop.  deadline_ns
+ * (CLOCK_MONOTONIC) interrupts it as well. */
+void interrupt_guard_begin(uint64_t deadline_ns);
+void interrupt_guard_end(void);
+/* From a signal handler; does nothing when no guard is set. */
+void interrupt_wake(void);
 
 #endif

@@ -95,6 +95,26 @@ START_TEST(report)
 }
 END_TEST
 
+/* What an earlier boot said is not of the volume that was handed over since; a
+ * console log that is shorter now was rotated, and is all new. */
+static const struct {
+	int console;
+	bool cleared;
+} handed[] = { { 0, true }, { 1, false }, { 27, false }, { 28, true }, { -1, true } };
+
+START_TEST(earlier_boots)
+{
+	_cleanup_(freep) char *mark = xasprintf("{\"format\":1,\"size\":1,\"fresh\":true,"
+						"\"instance\":\"web-0\",\"console\":%d}",
+						handed[_i].console);
+
+	put_mark("data", mark);
+	put_console("holos: volume data mounted\n", 27);
+	volumes_confirm(s, "demo", "web-0");
+	ck_assert(is_fresh("data") != handed[_i].cleared);
+}
+END_TEST
+
 /* The mark is as it was but for one member. */
 START_TEST(rest_of_the_mark_stays)
 {
@@ -221,6 +241,7 @@ static void add_tests(TCase *c)
 {
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_loop_test(c, report, 0, N(consoles));
+	tcase_add_loop_test(c, earlier_boots, 0, N(handed));
 	tcase_add_test(c, rest_of_the_mark_stays);
 	tcase_add_loop_test(c, mark_of_another, 0, N(marks));
 	tcase_add_test(c, damaged_marks_do_no_harm);

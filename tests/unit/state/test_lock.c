@@ -6,6 +6,7 @@
 #include "../base/harness.h"
 
 #include <base/clock.h>
+#include <base/interrupt.h>
 #include <state/lock.h>
 
 #include <errno.h>
@@ -234,6 +235,38 @@ START_TEST(waiting_is_interrupted)
 }
 END_TEST
 
+static bool first_signal(void)
+{
+	if (questions++ == 0)
+		raise(SIGUSR1); /* between the question and the call that blocks */
+	return questions > 1;
+}
+
+static void on_signal_wake(int sig)
+{
+	(void)sig;
+	interrupt_wake();
+}
+
+/* A signal that comes just before the blocking call is not lost. */
+START_TEST(signal_before_the_wait)
+{
+	struct sigaction sa = { .sa_handler = on_signal_wake };
+	struct state_lock *l = NULL;
+	pid_t holder = make_holder("demo", "up");
+	uint64_t began = clock_now_ns();
+
+	sigaction(SIGUSR1, &sa, NULL);
+	ck_assert_int_eq(
+		state_lock(s, "demo", "down", began + 60 * NS_PER_S, first_signal, &l, NULL),
+		-ERR_INTERRUPTED);
+	ck_assert_uint_eq(questions, 2);
+	ck_assert_uint_lt(clock_now_ns() - began, 30 * NS_PER_S);
+	interrupt_wake(); /* out of a wait it does nothing */
+	end_holder(holder);
+}
+END_TEST
+
 START_TEST(free_lock_asks_nobody)
 {
 	struct state_lock *l = NULL;
@@ -252,8 +285,13 @@ static const struct {
 	const char *text, *shown;
 } owners[] = {
 	{ "", "(holder unknown)" },
-	{ "pid=1 verb=x\nsecond line\n", "(pid=1 verb=x)" },
-	{ "no newline", "(no newline)" },
+	{ "pid=1 verb=x started_at=y\n", "(holder unknown)" },
+	{ "no pid", "(holder unknown)" },
+	/* One that was killed, or whose number is another's now, is not the holder. */
+	{ "pid=1 verb=x started_at=y pid_start=7\n", "(holder unknown)" },
+	{ "pid=2147483647 verb=x started_at=y pid_start=7\n", "(holder unknown)" },
+	{ "pid=-1 verb=x pid_start=7\n", "(holder unknown)" },
+	{ "pid=1 verb=x pid_start=\n", "(holder unknown)" },
 	{ NULL, "(holder unknown)" }, /* more than anybody writes */
 };
 
@@ -326,6 +364,7 @@ static void add_tests(TCase *c)
 	tcase_add_test(c, goes_with_its_holder);
 	tcase_add_test(c, is_closed_on_exec);
 	tcase_add_loop_test(c, waiting_is_interrupted, 0, 3);
+	tcase_add_test(c, signal_before_the_wait);
 	tcase_add_test(c, free_lock_asks_nobody);
 	tcase_add_loop_test(c, owner_text, 0, N(owners));
 	tcase_add_test(c, lock_file_is_ours);
