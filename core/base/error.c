@@ -106,6 +106,17 @@ char *error_format(const struct holos_error *err)
 	return xasprintf("%s:%u:%u: %s", err->file, err->line, err->column, err->message);
 }
 
+int error_copy(struct holos_error **to, const struct holos_error *from)
+{
+	error_set(to, from->code, "%s", from->message);
+	if (to == NULL || *to == NULL)
+		return -from->code;
+	(*to)->sys_errno = from->sys_errno;
+	(*to)->hint = xstrdup_null(from->hint);
+	error_at(*to, from->file, from->line, from->column);
+	return -from->code;
+}
+
 int error_move(struct holos_error **to, struct holos_error **from)
 {
 	int code = *from != NULL ? (*from)->code : ERR_FAILED;

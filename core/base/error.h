@@ -59,6 +59,8 @@ void error_at(struct holos_error *err, const char *file, unsigned line, unsigned
 void error_append(struct holos_error **chain, struct holos_error *one);
 /* "file:line:col: message" of the first error; the caller frees. */
 char *error_format(const struct holos_error *err);
+/* A copy of the first error of `from` into *to (may be NULL); returns -code. */
+int error_copy(struct holos_error **to, const struct holos_error *from);
 /* Move *from into *to; returns -code. */
 int error_move(struct holos_error **to, struct holos_error **from);
 void error_destroy(struct holos_error *err); /* the whole chain; NULL is fine */

@@ -7,6 +7,7 @@
 #include <base/jsonx.h>
 #include <base/names.h>
 #include <engine/status.h>
+#include <state/lastword.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -63,6 +64,7 @@ int vm_status_refresh(const struct state *s, const char *project, struct vm_stat
 		v->vm = vm_record_create();
 		v->vm->instance = xstrdup(v->name);
 	}
+	last_word_apply(dir, &v->alive, v->vm);
 	vm_record_settle(v->vm, &v->alive);
 	return 0;
 }

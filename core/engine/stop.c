@@ -112,18 +112,26 @@ static void on_end(void *data, struct holos_error *end)
 	struct stop_vm *v = data;
 	_cleanup_(error_destroyp) struct holos_error *why = NULL;
 
-	(void)end; /* what matters is whether QEMU lives */
 	monitor_conn_destroy(steal_ptr(&v->conn));
 	loop_remove_timer(steal_ptr(&v->judge));
 	error_destroy(steal_ptr(&v->refusal));
 	if (v->phase != STOP_ASKED)
 		return;
+	if (end != NULL && end->code == ERR_TIMEOUT) { /* it lives and does not answer */
+		error_copy(&why, end);
+		fail(v, &why);
+		return;
+	}
+	/* Otherwise what matters is whether QEMU lives. */
 	if (vm_status_refresh(v->stop->e->state, v->stop->project->name, v->status, &why) < 0) {
 		fail(v, &why);
 	} else if ((v->status->alive.qemu || v->status->alive.monitor) && ++v->asked < ASKED_MAX) {
 		ask(v); /* that monitor died: another one adopts QEMU */
 	} else if (v->status->alive.qemu || v->status->alive.monitor) {
-		error_set(&why, ERR_FAILED, "its monitor ended before the VM was down");
+		if (end != NULL)
+			error_copy(&why, end);
+		else
+			error_set(&why, ERR_FAILED, "its monitor ended before the VM was down");
 		fail(v, &why);
 	} else {
 		is_down(v);

@@ -299,6 +299,11 @@ static void on_end(void *data, struct holos_error *end)
 	monitor_conn_destroy(steal_ptr(&v->conn));
 	if (phase == UP_FAILED || phase == UP_COMPLETED || phase == UP_WAITING)
 		return;
+	if (end != NULL && end->code == ERR_TIMEOUT) { /* it lives and does not answer */
+		error_copy(&why, end);
+		fail(v, &why);
+		return;
+	}
 	now.dir =
 		state_path(v->up->e->state, "instances/%s/%s", v->up->project->name, v->plan->name);
 	r = vm_status_refresh(v->up->e->state, v->up->project->name, &now, &why);

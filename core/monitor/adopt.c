@@ -12,6 +12,7 @@
 #include <base/process.h>
 #include <monitor/monitor.h>
 #include <state/alive.h>
+#include <state/lastword.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -21,8 +22,9 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define CMDLINE_MAX (2u << 20) /* Linux: at most a quarter of the stack's limit, in practice less  \
-				*/
+#define CMDLINE_MAX                                                                                \
+	(2u << 20) /* Linux: at most a quarter of the stack's limit, in practice less              \
+		    */
 
 /* The process at the other end of QMP, or 0. */
 static pid_t peer_pid(const struct qmp *q)
@@ -93,6 +95,7 @@ void adopt_start(struct monitor *m)
 	}
 	alive.monitor = false; /* it is this one, and not the record's */
 	if (!alive.qemu) {
+		last_word_apply(m->dirfd, &alive, m->vm);
 		vm_record_settle(m->vm, &alive);
 		m->vm->monitor_pid = getpid();
 		m->phase = PHASE_ENDING;

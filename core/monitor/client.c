@@ -12,6 +12,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -22,6 +23,10 @@
 
 #define LOG_MAX         (1 << 20) /* bytes of monitor.log before it starts afresh */
 #define CONNECT_SECONDS 5
+/* A monitor never waits for anything but its disk, and not even before its
+ * greeting for more than the 5 s that an adopted QEMU gets. */
+#define PING_AFTER (5 * NS_PER_S) /* of silence */
+#define SILENT_MAX (15 * NS_PER_S)
 
 static int open_dir(const char *dir, int flags, struct holos_error **err)
 {
@@ -67,6 +72,23 @@ static int listen_at(const char *dir, struct holos_error **err)
 	    listen(fd, MONITOR_CLIENTS_MAX) < 0)
 		return error_sys(err, ERR_FAILED, errno, "cannot listen on %s", sa.sun_path);
 	return steal_fd(&fd);
+}
+
+/* Nothing was heard from the monitor for so long. */
+static int silent(int dirfd, unsigned seconds, struct holos_error **err)
+{
+	_cleanup_(vm_record_destroyp) struct vm_record *vm = NULL;
+
+	if (dirfd < 0 || vm_record_read(dirfd, &vm, NULL) < 0 || vm->monitor_pid == 0)
+		return error_set(err, ERR_TIMEOUT, "the VM's monitor has not answered for %u s",
+				 seconds);
+	error_set(err, ERR_TIMEOUT, "the monitor of %s (pid %ld) has not answered for %u s",
+		  vm->instance, (long)vm->monitor_pid, seconds);
+	error_hint(err,
+		   "if it was suspended: kill -CONT %ld; otherwise kill -KILL %ld: the VM goes on, "
+		   "and the next command takes it over",
+		   (long)vm->monitor_pid, (long)vm->monitor_pid);
+	return -ERR_TIMEOUT;
 }
 
 static int dial(int dirfd, const char *dir, struct holos_error **err);
@@ -141,6 +163,10 @@ struct request {
 
 struct monitor_conn {
 	struct chan *chan; /* NULL once ended */
+	struct loop *loop;
+	struct loop_timer *timer; /* against silence */
+	uint64_t heard_ns;
+	int dirfd;
 	monitor_vm_fn *on_vm;
 	monitor_end_fn *on_end;
 	void *data;
@@ -161,6 +187,16 @@ static void leave(struct monitor_conn *c)
 		free(c);
 }
 
+static void let_go(struct monitor_conn *c)
+{
+	chan_destroy(c->chan);
+	c->chan = NULL;
+	loop_remove_timer(c->timer);
+	c->timer = NULL;
+	closep(&c->dirfd);
+	c->dirfd = -1;
+}
+
 static void request_free(struct request *rq)
 {
 	free(rq->op);
@@ -171,14 +207,14 @@ static void end(struct monitor_conn *c, struct holos_error *err)
 {
 	if (c->chan == NULL)
 		return;
-	chan_destroy(c->chan);
-	c->chan = NULL;
+	let_go(c);
 	while (c->requests != NULL && !c->destroyed) {
 		struct request *rq = c->requests;
 		_cleanup_(error_destroyp) struct holos_error *e = NULL;
 
 		c->requests = rq->next;
-		error_set(&e, ERR_FAILED, "%s: the VM's monitor ended without an answer", rq->op);
+		error_set(&e, err != NULL ? err->code : ERR_FAILED, "%s: %s", rq->op,
+			  err != NULL ? err->message : "the VM's monitor ended without an answer");
 		if (rq->on_answer != NULL)
 			rq->on_answer(rq->data, NULL, e);
 		request_free(rq);
@@ -187,12 +223,19 @@ static void end(struct monitor_conn *c, struct holos_error *err)
 		c->on_end(c->data, err);
 }
 
-static void protest(struct monitor_conn *c, const char *what)
+/* Is this the greeting of a monitor that we understand?  Newer ones are. */
+static int check_greeting(struct json_object *msg, struct holos_error **err)
 {
-	_cleanup_(error_destroyp) struct holos_error *err = NULL;
+	int64_t version = jsonx_int(msg, MONITOR_GREETING, -1);
 
-	error_set(&err, ERR_FAILED, "the VM's monitor %s", what);
-	end(c, err);
+	if (version < 0)
+		return error_set(err, ERR_FAILED,
+				 "the VM's monitor does not greet as one of holos");
+	if (version < 1)
+		return error_set(err, ERR_FAILED,
+				 "the VM's monitor speaks protocol %lld, this holos %d and newer",
+				 (long long)version, MONITOR_PROTOCOL);
+	return 0;
 }
 
 static void on_snapshot(struct monitor_conn *c, struct json_object *msg)
@@ -240,15 +283,17 @@ static void on_answer(struct monitor_conn *c, struct json_object *msg)
 static void on_msg(void *data, struct json_object *msg, int *fds, unsigned n_fds)
 {
 	struct monitor_conn *c = data;
+	_cleanup_(error_destroyp) struct holos_error *err = NULL;
 	const char *event = jsonx_str(msg, "event", NULL);
 
 	(void)fds;
 	(void)n_fds;
 	enter(c);
+	c->heard_ns = clock_now_ns();
 	if (!c->greeted) {
 		c->greeted = true;
-		if (jsonx_int(msg, MONITOR_GREETING, 0) < 1)
-			protest(c, "does not greet as one of holos");
+		if (check_greeting(msg, &err) < 0)
+			end(c, err);
 		else
 			on_snapshot(c, msg);
 	} else if (event != NULL && strcmp(event, "vm") == 0) {
@@ -268,6 +313,31 @@ static void on_end(void *data, struct holos_error *err)
 	leave(c);
 }
 
+static void listen_on(struct monitor_conn *c);
+
+/* A monitor that was suspended, or hangs, must not hold up a command for ever. */
+static void on_silence(void *data)
+{
+	struct monitor_conn *c = data;
+	_cleanup_(error_destroyp) struct holos_error *err = NULL;
+	struct pollfd p = { .fd = chan_fd(c->chan), .events = POLLIN };
+
+	c->timer = NULL;
+	if (clock_now_ns() - c->heard_ns >= SILENT_MAX && poll(&p, 1, 0) == 0) {
+		(void)silent(c->dirfd, (unsigned)(SILENT_MAX / NS_PER_S), &err);
+		on_end(c, err);
+		return;
+	}
+	if (clock_now_ns() - c->heard_ns >= PING_AFTER)
+		(void)monitor_request(c, "ping", NULL, NULL, NULL, NULL);
+	listen_on(c);
+}
+
+static void listen_on(struct monitor_conn *c)
+{
+	c->timer = loop_add_timer(c->loop, clock_now_ns() + PING_AFTER, on_silence, c);
+}
+
 static int dial(int dirfd, const char *dir, struct holos_error **err)
 {
 	_cleanup_(closep) int fd = -1;
@@ -281,23 +351,22 @@ static int dial(int dirfd, const char *dir, struct holos_error **err)
 	(void)setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &limit, sizeof(limit));
 	snprintf(sa.sun_path, sizeof(sa.sun_path), "/proc/self/fd/%d/%s", dirfd, MONITOR_SOCKET);
 	if (connect(fd, (const struct sockaddr *)&sa, sizeof(sa)) < 0)
-		return error_sys(err, ERR_FAILED, errno, "cannot reach the monitor of %s", dir);
+		return errno == EAGAIN ? silent(dirfd, CONNECT_SECONDS, err)
+				       : error_sys(err, ERR_FAILED, errno,
+						   "cannot reach the monitor of %s", dir);
 	return steal_fd(&fd);
 }
 
-static int dial_dir(const char *dir, struct holos_error **err)
-{
-	_cleanup_(closep) int dirfd = open_dir(dir, O_PATH, err);
-
-	return dirfd < 0 ? dirfd : dial(dirfd, dir, err);
-}
-
-/* A connection over fd (taken over), subscribed. */
-static struct monitor_conn *make_conn(struct loop *l, int fd, monitor_vm_fn *on_vm,
+/* A connection over fd, subscribed; both descriptors are taken over. */
+static struct monitor_conn *make_conn(struct loop *l, int dirfd, int fd, monitor_vm_fn *on_vm,
 				      monitor_end_fn *on_end_fn, void *data)
 {
 	struct monitor_conn *c = xnew(struct monitor_conn);
 
+	c->loop = l;
+	c->heard_ns = clock_now_ns();
+	c->dirfd = dirfd;
+	listen_on(c);
 	c->on_vm = on_vm;
 	c->on_end = on_end_fn;
 	c->data = data;
@@ -312,11 +381,12 @@ int monitor_connect(struct loop *l, const char *dir, monitor_vm_fn *on_vm,
 		    monitor_end_fn *on_end_fn, void *data, struct monitor_conn **ret,
 		    struct holos_error **err)
 {
-	int fd = dial_dir(dir, err);
+	_cleanup_(closep) int dirfd = open_dir(dir, O_PATH, err);
+	int fd = dirfd < 0 ? dirfd : dial(dirfd, dir, err);
 
 	if (fd < 0)
 		return fd;
-	*ret = make_conn(l, fd, on_vm, on_end_fn, data);
+	*ret = make_conn(l, steal_fd(&dirfd), fd, on_vm, on_end_fn, data);
 	return 0;
 }
 
@@ -324,11 +394,12 @@ int monitor_start_connected(struct loop *l, const char *dir, const struct monito
 			    monitor_vm_fn *on_vm, monitor_end_fn *on_end_fn, void *data,
 			    struct monitor_conn **ret, pid_t *ret_pid, struct holos_error **err)
 {
-	int fd, r = start(dir, o, ret_pid, &fd, err);
+	_cleanup_(closep) int dirfd = open_dir(dir, O_PATH, err);
+	int fd, r = dirfd < 0 ? dirfd : start(dir, o, ret_pid, &fd, err);
 
 	if (r < 0)
 		return r;
-	*ret = make_conn(l, fd, on_vm, on_end_fn, data);
+	*ret = make_conn(l, steal_fd(&dirfd), fd, on_vm, on_end_fn, data);
 	return 0;
 }
 
@@ -336,8 +407,7 @@ void monitor_conn_destroy(struct monitor_conn *c)
 {
 	if (c == NULL || c->destroyed)
 		return;
-	chan_destroy(c->chan);
-	c->chan = NULL;
+	let_go(c);
 	c->destroyed = true;
 	while (c->requests != NULL) {
 		struct request *rq = c->requests;
@@ -391,11 +461,10 @@ static int read_greeting(struct chan *c, uint64_t deadline_ns, struct vm_record 
 	_cleanup_(json_putp) struct json_object *msg = NULL;
 	int r = chan_read_wait(c, deadline_ns, &msg, NULL, NULL, err);
 
+	if (r == 0)
+		r = check_greeting(msg, err);
 	if (r < 0)
 		return r;
-	if (jsonx_int(msg, MONITOR_GREETING, 0) < 1)
-		return error_set(err, ERR_FAILED,
-				 "the VM's monitor does not greet as one of holos");
 	return ret != NULL
 		       ? vm_record_decode(jsonx_obj(msg, "vm"), "the monitor's greeting", ret, err)
 		       : 0;
@@ -409,7 +478,8 @@ int monitor_call_wait(const char *dir, const char *op, struct json_object *args,
 	_cleanup_(json_putp) struct json_object *none = json_object_new_object();
 	_cleanup_(json_putp) struct json_object *rq =
 		make_request(op, args != NULL ? args : none, 0);
-	int fd = dial_dir(dir, err), r;
+	_cleanup_(closep) int dirfd = open_dir(dir, O_PATH, err);
+	int fd = dirfd < 0 ? dirfd : dial(dirfd, dir, err), r;
 	struct chan *c;
 
 	if (fd < 0)

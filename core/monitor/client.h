@@ -31,7 +31,9 @@ struct monitor_conn;
 typedef void monitor_vm_fn(void *data, const struct vm_record *vm);
 /* The connection is gone (err NULL: the monitor ended, as it does when its VM
  * is down); nothing follows.  Requests without an answer were told before.
- * The receiver still destroys the connection.  err is borrowed. */
+ * The receiver still destroys the connection.  err is borrowed; ERR_TIMEOUT: the
+ * monitor lives and has said nothing for 15 s (it is asked after 5 s): asking
+ * again would only take as long again. */
 typedef void monitor_end_fn(void *data, struct holos_error *err);
 /* The answer to one request: `answer` is borrowed, NULL when it failed (then
  * err says why; its code is the exit status).  err is borrowed. */

@@ -12,6 +12,7 @@
 #include <monitor/client.h>
 #include <monitor/monitor.h>
 #include <monitor/protocol.h>
+#include <state/lastword.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -115,7 +116,9 @@ static void first_record(struct monitor *m, bool adopt)
 	if (vm_record_read(m->dirfd, &old, NULL) < 0)
 		old = NULL;
 	m->vm = old != NULL ? old : vm_record_create();
+	m->last_word = adopt; /* the monitor before may have left one */
 	if (!adopt) {
+		last_word_clear(m->alive_fd);
 		helpers_end_leftovers(m);
 		m->vm->exit.cause = VM_EXIT_NONE;
 		m->vm->restarts = 0;

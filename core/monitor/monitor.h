@@ -98,6 +98,7 @@ struct monitor {
 	struct loop_timer *backoff;
 
 	bool dirty, dirty_state; /* the record waits to be written */
+	bool last_word;          /* what it would say is noted elsewhere, or may be */
 	struct loop_timer *rewrite;
 	uint64_t rewrite_ns;
 

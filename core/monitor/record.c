@@ -5,7 +5,8 @@
  *
  * A record that cannot be written (a full disk) stays pending: the next change
  * tries again, and a timer does when nothing changes.  Clients get the truth
- * all the while, with a warning in it.
+ * all the while, with a warning in it; whoever reads the files gets it from the
+ * last word (state/lastword.h).
  *
  * What must outlive the machine's power is synced: the intents "starting" and
  * "stopping", the ends.  That a VM runs or pauses is not: without power it does
@@ -14,6 +15,7 @@
 #include <base/alloc.h>
 #include <base/clock.h>
 #include <monitor/monitor.h>
+#include <state/lastword.h>
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -51,6 +53,7 @@ static void on_rewrite(void *data)
 static void record_write(struct monitor *m)
 {
 	_cleanup_(error_destroyp) struct holos_error *err = NULL;
+	bool state = m->dirty_state;
 
 	if (m->rewrite_ns != 0) /* the warning of the last try: untrue once written */
 		record_set(&m->vm->warning, NULL);
@@ -60,8 +63,13 @@ static void record_write(struct monitor *m)
 		m->rewrite_ns = 0;
 		loop_remove_timer(m->rewrite);
 		m->rewrite = NULL;
+		if (m->last_word)
+			last_word_clear(m->alive_fd);
+		m->last_word = false;
 		return;
 	}
+	if (state && last_word_write(m->alive_fd, m->vm) == 0)
+		m->last_word = true;
 	if (m->rewrite_ns == 0)
 		fprintf(stderr, "holos-monitor: %s\n", err->message);
 	record_set(&m->vm->warning, err->message);

@@ -432,6 +432,21 @@ static void greet(struct client *c)
 	send_to(c, msg);
 }
 
+/* All places are taken: the oldest client that only sits there gives up its
+ * own.  False when all of them wait for something. */
+static bool make_place(struct serve *s)
+{
+	struct client *oldest = NULL;
+
+	for (struct client *c = s->clients; c != NULL; c = c->next) { /* newest first */
+		if (!c->subscribed && c->n_waiters == 0)
+			oldest = c;
+	}
+	if (oldest != NULL)
+		drop_client(oldest);
+	return oldest != NULL;
+}
+
 static void on_connect(void *data, int fd, short revents)
 {
 	struct monitor *m = data;
@@ -442,7 +457,7 @@ static void on_connect(void *data, int fd, short revents)
 	while ((sock = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
 		struct client *c;
 
-		if (s->n_clients >= MONITOR_CLIENTS_MAX) {
+		if (s->n_clients >= MONITOR_CLIENTS_MAX && !make_place(s)) {
 			close(sock);
 			continue;
 		}

@@ -5,6 +5,7 @@
 #include "harness.h"
 
 #include <base/process.h>
+#include <state/lastword.h>
 
 #include <sys/wait.h>
 
@@ -255,17 +256,87 @@ START_TEST(record_cannot_be_written)
 }
 END_TEST
 
+/* As on a full disk: the records that are there stay, no new one is written. */
+static void fill_disk(void)
+{
+	_cleanup_(freep) char *name = xasprintf(VM_RECORD_FILE ".tmp.%ld", (long)vt->monitor);
+
+	ck_assert_int_eq(mkdirat(vt->dirfd, name, 0700), 0);
+}
+
+/* What a reader makes of the files. */
+static struct vm_record *settled(void)
+{
+	struct vm_record *r = vt_disk();
+	struct alive a = vt_alive();
+
+	ck_assert_int_eq(r->state, VM_RUNNING); /* the last that could be written */
+	last_word_apply(vt->dirfd, &a, r);
+	vm_record_settle(r, &a);
+	return r;
+}
+
 START_TEST(stops_with_a_full_disk)
 {
+	_cleanup_(vm_record_destroyp) struct vm_record *r = NULL;
+
 	vt_start();
 	vt_up();
-	ck_assert_int_eq(unlinkat(vt->dirfd, VM_RECORD_FILE, 0), 0);
-	ck_assert_int_eq(mkdirat(vt->dirfd, VM_RECORD_FILE, 0700), 0);
+	fill_disk();
 	ck_assert_ptr_nonnull(vt_ask("stop", NULL));
 	vt_until(vt->ended);
 	ck_assert_int_eq(vt->vm->state, VM_STOPPED);
-	ck_assert(!vt_alive().monitor);
-	ck_assert(!vt_alive().qemu);
+	r = settled();
+	ck_assert_int_eq(r->state, VM_STOPPED);
+	ck_assert_int_eq(r->exit.cause, VM_EXIT_STOPPED);
+	ck_assert_str_eq(r->exit.message, "stopped");
+	ck_assert_int_eq(r->pid, 0);
+}
+END_TEST
+
+/* Killed on its way down: that somebody wanted it is known all the same. */
+START_TEST(stop_with_a_full_disk_and_no_monitor)
+{
+	_cleanup_(vm_record_destroyp) struct vm_record *r = NULL;
+
+	vt_behave("ignore_powerdown=1\n");
+	vt_start();
+	vt_up();
+	fill_disk();
+	vt_request("stop", NULL);
+	vt_until(vt->vm->state == VM_STOPPING);
+	kill_monitor();
+	kill(vt->vm->pid, SIGKILL);
+	vt_until(!vt_alive().qemu);
+	r = settled();
+	ck_assert_int_eq(r->state, VM_STOPPED);
+}
+END_TEST
+
+START_TEST(guest_ends_with_a_full_disk)
+{
+	_cleanup_(vm_record_destroyp) struct vm_record *r = NULL;
+	_cleanup_(vm_record_destroyp) struct vm_record *later = NULL;
+
+	vt_behave("guest_panic_after_ms=300\n");
+	vt_start();
+	vt_up();
+	fill_disk();
+	vt_until(vt->ended);
+	r = settled();
+	ck_assert_int_eq(r->state, VM_FAILED);
+	ck_assert_int_eq(r->exit.cause, VM_EXIT_PANIC);
+	ck_assert_str_eq(r->since, vt->vm->since);
+	/* The next run does not end with these words. */
+	vt_behave("");
+	waitpid(vt->monitor, NULL, 0);
+	vt_start();
+	vt_up();
+	kill_monitor();
+	kill(vt->vm->pid, SIGKILL);
+	vt_until(!vt_alive().qemu);
+	later = settled();
+	ck_assert_int_eq(later->exit.cause, VM_EXIT_UNKNOWN);
 }
 END_TEST
 
@@ -353,6 +424,8 @@ int main(void)
 	VT_TEST(s, no_second_qemu);
 	VT_TEST(s, record_cannot_be_written);
 	VT_TEST(s, stops_with_a_full_disk);
+	VT_TEST(s, stop_with_a_full_disk_and_no_monitor);
+	VT_TEST(s, guest_ends_with_a_full_disk);
 	VT_TEST(s, no_start_without_a_record);
 	VT_TEST(s, upgrade_in_place);
 	tcase_set_timeout(t, 30);

@@ -96,6 +96,7 @@ START_TEST(a_line_without_end)
 }
 END_TEST
 
+/* One who asked for something keeps its place, one who only sits there does not. */
 START_TEST(too_many_clients)
 {
 	int fds[MONITOR_CLIENTS_MAX + 8];
@@ -105,10 +106,30 @@ START_TEST(too_many_clients)
 	vt_up();
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		fds[i] = dial();
+	free(read_all(fds[0])); /* to its end: dropped */
+	ck_assert_int_eq(read(fds[MONITOR_CLIENTS_MAX + 7], &c, 1), 1);
+	ck_assert_ptr_nonnull(vt_ask("ping", NULL));
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
+		close(fds[i]);
+}
+END_TEST
+
+START_TEST(too_many_subscribers)
+{
+	int fds[MONITOR_CLIENTS_MAX + 8];
+	char c;
+
+	vt_start();
+	vt_up();
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++) {
+		fds[i] = dial();
+		(void)send(fds[i], "{\"id\":1,\"op\":\"subscribe\"}\n", 27, MSG_NOSIGNAL);
+		(void)!read(fds[i], &c, 1); /* the greeting, or the refusal */
+		ck_assert_ptr_nonnull(vt_ask("ping", NULL));
+	}
 	/* One place is the test's own connection. */
 	ck_assert_int_eq(read(fds[MONITOR_CLIENTS_MAX], &c, 1), 0);
 	ck_assert_int_eq(read(fds[0], &c, 1), 1);
-	ck_assert_ptr_nonnull(vt_ask("ping", NULL));
 	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		close(fds[i]);
 	for (int i = 0; i < 50; i++) { /* and there is room again, soon */
@@ -235,6 +256,7 @@ int main(void)
 	VT_TEST(s, greets);
 	VT_TEST(s, a_line_without_end);
 	VT_TEST(s, too_many_clients);
+	VT_TEST(s, too_many_subscribers);
 	VT_TEST(s, a_slow_client);
 	VT_TEST(s, qmp_passes);
 	VT_TEST(s, reload_changes_the_policy);
