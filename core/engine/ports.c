@@ -8,19 +8,18 @@
 #include <base/strbuf.h>
 #include <base/units.h>
 #include <engine/ports.h>
+#include <vm/hostport.h>
 
-#include <arpa/inet.h>
 #include <ctype.h>
-#include <errno.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 struct ports {
 	uint16_t *given;
 	size_t n, cap;
+	struct launch_range *reserved;
+	size_t n_reserved, cap_reserved;
 	char *test_ports; /* the rest of HOLOS_TEST_EPHEMERAL_PORTS */
 	char *test_next;
 };
@@ -40,6 +39,7 @@ void ports_destroy(struct ports *p)
 	if (p == NULL)
 		return;
 	free(p->given);
+	free(p->reserved);
 	free(p->test_ports);
 	free(p);
 }
@@ -53,46 +53,50 @@ static bool given(const struct ports *p, uint16_t port)
 	return false;
 }
 
+void ports_reserve(struct ports *p, const struct project *project)
+{
+	for (size_t i = 0; i < project->n_services; i++) {
+		const struct service *s = &project->services[i];
+
+		for (size_t k = 0; k < s->n_ports; k++) {
+			const struct port_map *m = &s->ports[k];
+			unsigned last = m->host_end;
+
+			if (m->host == 0)
+				continue;
+			if (m->host == m->host_end && s->replicas > 1)
+				last += s->replicas - 1;
+			*ARRAY_PUSH(p->reserved, p->n_reserved, p->cap_reserved) =
+				(struct launch_range){
+					m->host, (uint16_t)(last < UINT16_MAX ? last : UINT16_MAX)
+				};
+		}
+	}
+}
+
+const struct launch_range *ports_reserved(const struct ports *p, size_t *ret_n)
+{
+	*ret_n = p->n_reserved;
+	return p->reserved;
+}
+
+static bool reserved(const struct ports *p, uint16_t port)
+{
+	for (size_t i = 0; i < p->n_reserved; i++) {
+		if (port >= p->reserved[i].first && port <= p->reserved[i].last)
+			return true;
+	}
+	return false;
+}
+
 static void give(struct ports *p, uint16_t port)
 {
 	*ARRAY_PUSH(p->given, p->n, p->cap) = port;
 }
 
-/* Bind (address, port), 0 for any; the port in *ret.  0 or -errno. */
-static int bind_once(const char *address, bool udp, uint16_t port, uint16_t *ret)
-{
-	struct sockaddr_in6 in6 = { .sin6_family = AF_INET6, .sin6_port = htons(port) };
-	struct sockaddr_in in4 = { .sin_family = AF_INET, .sin_port = htons(port) };
-	bool six = strchr(address, ':') != NULL;
-	struct sockaddr *sa = six ? (struct sockaddr *)&in6 : (struct sockaddr *)&in4;
-	socklen_t len = six ? sizeof(in6) : sizeof(in4);
-	_cleanup_(closep) int fd = -1;
-	int on = 1;
-
-	if (inet_pton(sa->sa_family, address,
-		      six ? (void *)&in6.sin6_addr : (void *)&in4.sin_addr) != 1)
-		return -EINVAL;
-	fd = socket(sa->sa_family, (udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -errno;
-	/* As QEMU does: connections that wait in TIME_WAIT do not matter.  A listener is
-	 * seen all the same; and as this socket never listens, it is in nobody's way,
-	 * neither of a QEMU that starts nor of another look. */
-	if (!udp)
-		setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	if (bind(fd, sa, len) < 0)
-		return -errno;
-	if (ret != NULL) {
-		if (getsockname(fd, sa, &len) < 0)
-			return -errno;
-		*ret = ntohs(six ? in6.sin6_port : in4.sin_port);
-	}
-	return 0;
-}
-
 int ports_try(const char *address, bool udp, uint16_t port)
 {
-	return bind_once(address, udp, port, NULL);
+	return hostport_try(address, udp, port);
 }
 
 int ports_choose(struct ports *p, const char *address, bool udp, uint16_t *ret,
@@ -102,7 +106,7 @@ int ports_choose(struct ports *p, const char *address, bool udp, uint16_t *ret,
 		char *word = strsep(&p->test_next, ",");
 		int64_t port;
 
-		if (units_parse_int(word, 1, 65535, &port) < 0)
+		if (units_parse_int(word, 1, 65535, &port) < 0 || reserved(p, (uint16_t)port))
 			continue;
 		give(p, (uint16_t)port);
 		*ret = (uint16_t)port;
@@ -110,12 +114,12 @@ int ports_choose(struct ports *p, const char *address, bool udp, uint16_t *ret,
 	}
 	for (unsigned tries = 0; tries < 1000; tries++) {
 		uint16_t port;
-		int r = bind_once(address, udp, 0, &port);
+		int r = hostport_pick(address, udp, &port);
 
 		if (r < 0)
 			return error_sys(err, ERR_HOST, -r, "cannot find a free %s port on %s",
 					 udp ? "udp" : "tcp", address);
-		if (given(p, port))
+		if (given(p, port) || reserved(p, port))
 			continue;
 		give(p, port);
 		*ret = port;
@@ -126,6 +130,11 @@ int ports_choose(struct ports *p, const char *address, bool udp, uint16_t *ret,
 }
 
 bool ports_keep(struct ports *p, const char *address, bool udp, uint16_t port)
+{
+	return !reserved(p, port) && ports_take(p, address, udp, port);
+}
+
+bool ports_take(struct ports *p, const char *address, bool udp, uint16_t port)
 {
 	if (port == 0 || given(p, port) || ports_try(address, udp, port) < 0)
 		return false;

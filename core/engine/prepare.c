@@ -223,8 +223,10 @@ static int choose_ports(struct prepare *p, const struct plan_vm *vm, struct inst
 			ports[i].host_port = (uint16_t)(m->host + vm->index);
 			continue;
 		}
+		ports[i].low = m->host != 0 ? m->host : 1;
+		ports[i].high = m->host != 0 ? m->host_end : UINT16_MAX;
 		for (unsigned h = m->host; m->host != 0 && h <= m->host_end; h++) {
-			if (ports_keep(p->ports, m->host_ip, m->udp, (uint16_t)h)) {
+			if (ports_take(p->ports, m->host_ip, m->udp, (uint16_t)h)) {
 				ports[i].host_port = (uint16_t)h;
 				break;
 			}
@@ -505,6 +507,7 @@ static void fill_launch(struct prepare *p, const struct plan_vm *vm,
 {
 	const struct healthcheck *h = &vm->service->healthcheck;
 	const char *bypass = getenv("HOLOS_HEALTH_BYPASS");
+	const struct launch_range *reserved;
 
 	l->project = xstrdup(rec->project);
 	l->project_id = xstrdup(rec->project_id);
@@ -516,6 +519,9 @@ static void fill_launch(struct prepare *p, const struct plan_vm *vm,
 	l->ports = vm_ports_copy(rec->ports, rec->n_ports);
 	l->n_ports = rec->n_ports;
 	l->ssh_port = rec->ssh_port;
+	reserved = ports_reserved(p->ports, &l->n_reserved);
+	l->reserved =
+		l->n_reserved != 0 ? xmemdup(reserved, l->n_reserved * sizeof(*reserved)) : NULL;
 	l->stop_grace_ns = rec->grace_ns;
 	l->restart = (enum launch_restart)vm->service->restart; /* the same order */
 	l->restart_max = vm->service->restart_max;

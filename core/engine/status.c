@@ -64,6 +64,8 @@ int vm_status_refresh(const struct state *s, const char *project, struct vm_stat
 		v->vm = vm_record_create();
 		v->vm->instance = xstrdup(v->name);
 	}
+	if (v->rec != NULL)
+		instance_record_take_ports(v->rec, v->vm);
 	last_word_apply(dir, &v->alive, v->vm);
 	vm_record_settle(v->vm, &v->alive);
 	return 0;

@@ -432,6 +432,7 @@ static int prepare_all(struct up *u, struct holos_error **err)
 	u->prepare.plan = u->plan;
 	u->prepare.project_id = u->rec->id;
 	u->prepare.ports = ports_create();
+	ports_reserve(u->prepare.ports, u->project);
 	if (r == 0)
 		r = decide_all(u, err);
 	if (r == 0)

@@ -204,10 +204,26 @@ static void is_down(struct up_vm *v, const struct vm_record *vm)
 	fail_with(v, ERR_START, text);
 }
 
-static void is_running(struct up_vm *v)
+/* Its monitor chose again what somebody took while QEMU started. */
+static void note_ports(struct up_vm *v, const struct vm_record *vm)
+{
+	bool other = v->rec != NULL && v->rec->ssh_port != vm->ssh_port;
+
+	for (size_t i = 0; v->rec != NULL && i < v->rec->n_ports && i < vm->n_ports; i++)
+		other = other || v->rec->ports[i].host_port != vm->ports[i].host_port;
+	if (!other)
+		return;
+	engine_warn(v->up->e, "a port was taken while %s started; it has another now",
+		    v->plan->name);
+	instance_record_take_ports(v->rec, vm);
+}
+
+static void is_running(struct up_vm *v, const struct vm_record *vm)
 {
 	_cleanup_(freep) char *text = awaited(v);
 
+	if (v->action != UP_KEEP)
+		note_ports(v, vm);
 	v->phase = UP_RUNNING;
 	engine_phase(v->up->e, v->plan->name, v->action == UP_KEEP ? "already running" : "running",
 		     clock_now_ns() - v->began_ns, text);
@@ -248,7 +264,7 @@ static void on_vm(void *data, const struct vm_record *vm)
 		return;
 	}
 	if (v->phase == UP_STARTING && (vm->state == VM_RUNNING || vm->state == VM_PAUSED))
-		is_running(v);
+		is_running(v, vm);
 	if (v->phase != UP_RUNNING)
 		return;
 	if (health_of(v)->set) {
@@ -334,7 +350,11 @@ static int read_record(struct up_vm *v, struct holos_error **err)
 	_cleanup_(closep) int dir = state_open_dir(u->e->state, false, "instances/%s/%s",
 						   u->project->name, v->plan->name);
 
-	return v->rec != NULL ? 0 : instance_record_read(dir, &v->rec, err);
+	int r = v->rec != NULL ? 0 : instance_record_read(dir, &v->rec, err);
+
+	if (r == 0 && v->status != NULL && v->attempts == 0)
+		instance_record_take_ports(v->rec, v->status->vm);
+	return r;
 }
 
 /* Exchange the root disk.  The old one goes when the new one is there, and

@@ -51,6 +51,7 @@ void launch_destroy(struct launch *l)
 	}
 	free(l->helpers);
 	vm_ports_free(l->ports, l->n_ports);
+	free(l->reserved);
 	free_strv(l->argv);
 	free(l->project);
 	free(l->project_id);
@@ -82,6 +83,37 @@ static struct json_object *encode_helpers(const struct launch *l)
 		json_object_array_add(arr, o);
 	}
 	return arr;
+}
+
+static struct json_object *encode_reserved(const struct launch *l)
+{
+	struct json_object *arr = json_object_new_array();
+
+	for (size_t i = 0; i < l->n_reserved; i++) {
+		struct json_object *o = json_object_new_object();
+
+		jsonx_set_int(o, "first", l->reserved[i].first);
+		jsonx_set_int(o, "last", l->reserved[i].last);
+		json_object_array_add(arr, o);
+	}
+	return arr;
+}
+
+static void decode_reserved(struct launch *l, struct fields *top)
+{
+	struct json_object *arr = field_arr(top, "reserved_ports", LAUNCH_RANGES_MAX);
+	size_t n = jsonx_len(arr);
+
+	l->reserved = n != 0 ? xcalloc(n, sizeof(*l->reserved)) : NULL;
+	for (size_t i = 0; i < n && top->r == 0; i++) {
+		struct fields f =
+			fields_open(json_object_array_get_idx(arr, i), top->what, top->err);
+		struct launch_range *range = &l->reserved[l->n_reserved++];
+
+		range->first = (uint16_t)field_int(&f, "first", 1, UINT16_MAX, 1);
+		range->last = (uint16_t)field_int(&f, "last", 1, UINT16_MAX, 1);
+		top->r = f.r;
+	}
 }
 
 static struct json_object *encode_health(const struct launch *l)
@@ -121,6 +153,7 @@ struct json_object *launch_encode(const struct launch *l)
 	jsonx_set(o, "argv", jsonx_from_strv(l->argv));
 	jsonx_set(o, "ports", vm_ports_encode(l->ports, l->n_ports));
 	jsonx_set_int(o, "ssh_port", l->ssh_port);
+	jsonx_set(o, "reserved_ports", encode_reserved(l));
 	jsonx_set(o, "helpers", encode_helpers(l));
 	jsonx_set_int(o, "stop_grace_ns", (int64_t)l->stop_grace_ns);
 	jsonx_set_int(o, "qmp_timeout_ns", (int64_t)l->qmp_timeout_ns);
@@ -271,6 +304,7 @@ int launch_decode(struct json_object *obj, const char *what, struct launch **ret
 	l->argv = decode_argv(&f, "argv");
 	vm_ports_decode(&f, &l->ports, &l->n_ports);
 	l->ssh_port = (uint16_t)field_int(&f, "ssh_port", 0, UINT16_MAX, 0);
+	decode_reserved(l, &f);
 	decode_helpers(l, &f);
 	l->stop_grace_ns = time_field(&f, "stop_grace_ns", l->stop_grace_ns);
 	l->qmp_timeout_ns = time_field(&f, "qmp_timeout_ns", l->qmp_timeout_ns);

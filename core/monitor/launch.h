@@ -2,8 +2,8 @@
  *
  * launch.h - launch.json: all that a monitor must know to run one VM.
  *
- * Written by the engine before a start, read by the monitor; its format lives
- * here alone.
+ * Written by the engine before a start, read by the monitor, and written again
+ * by it when a chosen port was lost (forwards.c); its format lives here alone.
  */
 #ifndef MONITOR_LAUNCH_H
 #define MONITOR_LAUNCH_H
@@ -21,6 +21,7 @@
 #define LAUNCH_FORMAT      1
 #define LAUNCH_MAX         (4u << 20) /* bytes of the file */
 #define LAUNCH_HELPERS_MAX 16u
+#define LAUNCH_RANGES_MAX  65536u
 
 enum launch_restart {
 	LAUNCH_RESTART_NO,
@@ -37,6 +38,11 @@ struct launch_helper {
 	uint64_t ready_timeout_ns;
 };
 
+/* Host ports, both ends included. */
+struct launch_range {
+	uint16_t first, last;
+};
+
 struct launch {
 	char *project, *project_id, *service, *instance, *uuid;
 	unsigned index;
@@ -44,7 +50,9 @@ struct launch {
 	char **argv;   /* NULL-terminated, argv[0] included */
 	struct vm_port *ports;
 	size_t n_ports;
-	uint16_t ssh_port; /* 0: none */
+	uint16_t ssh_port;             /* 0: none; always chosen, on 127.0.0.1 */
+	struct launch_range *reserved; /* what must not be chosen: others want it */
+	size_t n_reserved;
 	struct launch_helper *helpers;
 	size_t n_helpers;
 	uint64_t stop_grace_ns;  /* default 30 s */

@@ -58,6 +58,7 @@ void life_up(struct monitor *m)
 
 	m->phase = PHASE_UP;
 	m->ever_up = true;
+	m->port_tries = 0;
 	m->up_ns = clock_now_ns();
 	if (!adopted || m->vm->started_at == NULL)
 		record_set_now(&m->vm->started_at);
@@ -136,24 +137,34 @@ static void back_off(struct monitor *m)
 void life_over(struct monitor *m)
 {
 	enum vm_exit_cause cause;
+	bool refused = m->phase == PHASE_BOOT && qemu_refused(m);
 
 	m->phase = PHASE_OVER;
 	stop_over(m);
 	health_down(m);
 	console_finish(m);
-	qemu_judge(m);
+	m->renewed = refused && forwards_renew(m);
+	if (!m->renewed)
+		qemu_judge(m);
 	qemu_finish(m);
 	cause = m->vm->exit.cause;
 	m->vm->pid = 0;
 	m->vm->pid_start = 0;
 	m->vm->reachable = false;
-	m->vm->state = cause == VM_EXIT_GUEST || cause == VM_EXIT_STOPPED ? VM_STOPPED : VM_FAILED;
+	if (!m->renewed)
+		m->vm->state =
+			cause == VM_EXIT_GUEST || cause == VM_EXIT_STOPPED ? VM_STOPPED : VM_FAILED;
 	helpers_stop(m);
 }
 
 void life_helpers_gone(struct monitor *m)
 {
-	if (again(m))
+	bool renewed = m->renewed;
+
+	m->renewed = false;
+	if (renewed && !m->stop.wanted)
+		life_start(m);
+	else if (again(m))
 		back_off(m);
 	else
 		finish(m);

@@ -132,12 +132,8 @@ static void first_record(struct monitor *m, bool adopt)
 						       : "");
 	m->vm->monitor_pid = getpid();
 	m->vm->monitor_start = process_start_time(getpid());
-	if (m->launch == NULL)
-		return;
-	vm_ports_free(m->vm->ports, m->vm->n_ports);
-	m->vm->ports = vm_ports_copy(m->launch->ports, m->launch->n_ports);
-	m->vm->n_ports = m->launch->n_ports;
-	m->vm->ssh_port = m->launch->ssh_port;
+	if (m->launch != NULL)
+		record_ports(m);
 }
 
 static void run(struct monitor *m, bool adopt)

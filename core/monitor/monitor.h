@@ -96,6 +96,8 @@ struct monitor {
 	uint64_t up_ns; /* when it did */
 	uint64_t backoff_ns;
 	struct loop_timer *backoff;
+	unsigned port_tries; /* ports chosen again since QEMU last answered */
+	bool renewed;        /* they were: start at once */
 
 	bool dirty, dirty_state; /* the record waits to be written */
 	bool last_word;          /* what it would say is noted elsewhere, or may be */
@@ -139,6 +141,13 @@ void record_finish(struct monitor *m);            /* free timers */
 void record_set(char **field, const char *value); /* a copy, or NULL */
 void record_set_now(char **field);
 
+void record_ports(struct monitor *m); /* those of launch.json */
+
+/* forwards.c */
+/* QEMU ended before it answered: if a port that holos chose is another's by
+ * now, choose anew and return true: it may start again. */
+bool forwards_renew(struct monitor *m);
+
 /* qemu.c, qmpevents.c */
 void qemu_start(struct monitor *m);
 /* Supervise a QEMU that runs already: first reach its QMP. */
@@ -147,8 +156,9 @@ void qemu_adopt(struct monitor *m);
 int qemu_adopt_process(struct monitor *m, pid_t pid, int pidfd, struct holos_error **err);
 /* Through its pidfd, and only when it is proven to be ours. */
 void qemu_signal(struct monitor *m, int sig);
-void qemu_judge(struct monitor *m);  /* record why it ended */
-void qemu_finish(struct monitor *m); /* forget it */
+bool qemu_refused(const struct monitor *m); /* by itself, with a status */
+void qemu_judge(struct monitor *m);         /* record why it ended */
+void qemu_finish(struct monitor *m);        /* forget it */
 void qemu_event(void *data, const char *name, struct json_object *args);
 void qemu_query_status(struct monitor *m);
 /* Send a command whose answer nobody needs. */

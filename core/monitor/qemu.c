@@ -335,6 +335,14 @@ static void judge_status(struct monitor *m, int status)
 					: "QEMU is gone, and its monitor did not see why");
 }
 
+bool qemu_refused(const struct monitor *m)
+{
+	int status = m->qemu.child.status;
+
+	return !m->stop.wanted && !m->qemu.judged && status >= 0 && WIFEXITED(status) &&
+	       WEXITSTATUS(status) != 0;
+}
+
 void qemu_judge(struct monitor *m)
 {
 	const struct qemu *q = &m->qemu;

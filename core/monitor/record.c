@@ -131,6 +131,14 @@ void record_warning(struct monitor *m, const char *fmt, ...)
 	fprintf(stderr, "holos-monitor: %s\n", m->vm->warning);
 }
 
+void record_ports(struct monitor *m)
+{
+	vm_ports_free(m->vm->ports, m->vm->n_ports);
+	m->vm->ports = vm_ports_copy(m->launch->ports, m->launch->n_ports);
+	m->vm->n_ports = m->launch->n_ports;
+	m->vm->ssh_port = m->launch->ssh_port;
+}
+
 void record_finish(struct monitor *m)
 {
 	loop_remove_timer(m->rewrite);

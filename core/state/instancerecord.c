@@ -162,6 +162,22 @@ static struct json_object *encode(const struct instance_record *r)
 	return obj;
 }
 
+void instance_record_take_ports(struct instance_record *r, const struct vm_record *vm)
+{
+	if (vm->uuid == NULL || strcmp(vm->uuid, r->uuid) != 0 || vm->n_ports != r->n_ports)
+		return;
+	for (size_t i = 0; i < r->n_ports; i++) {
+		const struct vm_port *p = &vm->ports[i];
+
+		/* What may not be chosen again is as the record says. */
+		if (p->low != 0 && p->guest_port == r->ports[i].guest_port &&
+		    strcmp(p->protocol, r->ports[i].protocol) == 0)
+			r->ports[i].host_port = p->host_port;
+	}
+	if (vm->ssh_port != 0)
+		r->ssh_port = vm->ssh_port;
+}
+
 int instance_record_write(int dirfd, const struct instance_record *r, struct holos_error **err)
 {
 	_cleanup_(json_putp) struct json_object *obj = encode(r);

@@ -15,6 +15,8 @@ static void decode_one(struct vm_port *p, struct json_object *obj, struct fields
 	p->protocol = field_str(&f, "protocol", true);
 	p->host_port = (uint16_t)field_int(&f, "host_port", 0, UINT16_MAX, 0);
 	p->guest_port = (uint16_t)field_int(&f, "guest_port", 1, UINT16_MAX, 1);
+	p->low = (uint16_t)field_int(&f, "low", 0, UINT16_MAX, 0);
+	p->high = (uint16_t)field_int(&f, "high", 0, UINT16_MAX, 0);
 	if (top->r == 0)
 		top->r = f.r;
 }
@@ -42,6 +44,10 @@ struct json_object *vm_ports_encode(const struct vm_port *ports, size_t n)
 		jsonx_set_int(o, "host_port", ports[i].host_port);
 		jsonx_set_int(o, "guest_port", ports[i].guest_port);
 		jsonx_set_str(o, "protocol", ports[i].protocol);
+		if (ports[i].low != 0) {
+			jsonx_set_int(o, "low", ports[i].low);
+			jsonx_set_int(o, "high", ports[i].high);
+		}
 		json_object_array_add(arr, o);
 	}
 	return arr;

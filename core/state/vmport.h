@@ -16,6 +16,7 @@ struct vm_port {
 	char *host_ip;
 	char *protocol; /* "tcp", "udp" */
 	uint16_t host_port, guest_port;
+	uint16_t low, high; /* host_port may be any of these; 0: it is fixed */
 };
 
 /* The member "ports" of f; *ret is an array of *ret_n, the caller's whatever

@@ -117,6 +117,38 @@ class EphemeralPortTest(FakeTest):
         self.assertEqual(len(set(used)), 2)
         self.assertEqual(self.get(used[0]), "fake web-0")
 
+    def test_every_attempt_is_the_monitors(self):
+        """The guest has not run by then; its monitor stays and tells the new number."""
+        first = PORTS.get(2)
+        self.compose(self.ONE)
+        with holostest.listening(first):
+            up = self.ok("up", env={"HOLOS_TEST_EPHEMERAL_PORTS": f"{first},{first + 1}"})
+        self.assertRegex(up.err, "warning: .*web-0.*another")
+        self.assertEqual(self.starts(), 2)
+        self.assertEqual(len(self.read(self.instance_dir("demo", "web-0"), "monitor.log")
+                             .split("was taken")), 2)
+        used = self.ports()
+        self.ok("stop")
+        self.ok("start")
+        self.assertEqual(self.ports(), used, "the new ones are kept")
+
+    def test_none_that_a_later_service_wants(self):
+        fixed = PORTS.get(5)
+        self.compose(f"""
+            name: demo
+            services:
+              a: {{image: ./base.qcow2, ports: ["80"]}}
+              b: {{image: ./base.qcow2, replicas: 2, ports: ["{fixed}:80"]}}
+              c: {{image: ./base.qcow2, ports: ["{fixed + 2}-{fixed + 3}:80"]}}
+            """)
+        self.ok("up", env={"HOLOS_TEST_EPHEMERAL_PORTS":
+                           ",".join(str(fixed + i) for i in range(5))})
+        a = self.instances("demo")["a-0"]
+        self.assertEqual(a["ports"][0]["host_port"], fixed + 4)
+        self.assertNotIn(a["ssh_port"], range(fixed, fixed + 5))
+        self.assertEqual([self.get(fixed + i) for i in range(3)],
+                         ["fake b-0", "fake b-1", "fake c-0"])
+
     def test_a_fixed_port_keeps_its_number_in_a_retry(self):
         fixed, first = PORTS.get(), PORTS.get(3)
         self.compose(f"""
