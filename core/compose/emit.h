@@ -19,6 +19,6 @@ struct json_object *emit_object(const struct emitter *e, const struct shape *sh,
 /* For the tables: values with a form of their own. */
 emit_fn emit_ports, emit_service_networks, emit_extra_hosts, emit_subnet;
 emit_fn emit_image, emit_mounts, emit_commands, emit_key_values, emit_user_data;
-emit_fn emit_options, emit_depends_on, emit_healthcheck, emit_test, emit_restart;
+emit_fn emit_options, emit_depends_on, emit_healthcheck, emit_test, emit_restart, emit_logging;
 
 #endif

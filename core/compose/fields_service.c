@@ -2,6 +2,7 @@
  *
  * fields_service.c - the table of a service.
  */
+#include <base/units.h>
 #include <compose/decode.h>
 #include <compose/emit.h>
 #include <compose/shapes.h>
@@ -222,6 +223,75 @@ static const struct shape restart = {
 	.emit = emit_restart,
 };
 
+/* Both drivers of Docker that keep files mean the same here. */
+static const char *const log_drivers[] = { "local", "json-file", NULL };
+static const struct shape log_driver = { .kind = SHAPE_ENUM, .words = log_drivers };
+static const struct shape log_size = { .kind = SHAPE_SIZE, .name = "size", .min = 4096 };
+static bool is_log_files(const char *text)
+{
+	int64_t n;
+
+	return units_parse_int(text, 1, 100, &n) == 0 && *text != '0';
+}
+
+/* Docker wants it quoted. */
+static const struct shape log_files = {
+	.kind = SHAPE_STRING,
+	.name = "number",
+	.rule = "a whole number from 1 to 100",
+	.pattern = "^([1-9][0-9]?|100)$",
+	.check = is_log_files,
+};
+
+#define LOGGING(member) offsetof(struct logging, member)
+
+static const struct field log_option_fields[] = {
+	{ .key = "max-size",
+	  .shape = &log_size,
+	  .offset = LOGGING(options.max_size) - LOGGING(options),
+	  .mark = NO_OFFSET,
+	  .change = CHANGE_LIVE,
+	  .deflt = "10m",
+	  .doc = "`console.log` is rotated when it is larger; looked at every 30 seconds.",
+	  .example = "1m" },
+	{ .key = "max-file",
+	  .shape = &log_files,
+	  .offset = LOGGING(options.max_file) - LOGGING(options),
+	  .mark = NO_OFFSET,
+	  .change = CHANGE_LIVE,
+	  .deflt = "\"3\"",
+	  .doc = "So many files are kept: `console.log`, `console.log.1`, ...",
+	  .example = "5" },
+	{ .key = NULL },
+};
+static const struct shape log_options = { .kind = SHAPE_OBJECT,
+					  .name = "mapping",
+					  .fields = log_option_fields };
+
+static const struct field logging_fields[] = {
+	{ .key = "driver",
+	  .shape = &log_driver,
+	  .offset = LOGGING(driver),
+	  .mark = NO_OFFSET,
+	  .change = CHANGE_LIVE,
+	  .deflt = "local",
+	  .doc = "Both keep the text as it is, in files of the state directory.",
+	  .example = "json-file" },
+	{ .key = "options",
+	  .shape = &log_options,
+	  .offset = LOGGING(options),
+	  .mark = NO_OFFSET,
+	  .change = CHANGE_LIVE,
+	  .deflt = "{}",
+	  .shown_default = "",
+	  .doc = "How much is kept.",
+	  .example = "{max-size: 1m, max-file: 5}" },
+	{ .key = NULL },
+};
+static const struct shape logging = {
+	.kind = SHAPE_OBJECT, .name = "mapping", .fields = logging_fields, .emit = emit_logging
+};
+
 #define SERVICE(member) offsetof(struct service, member)
 
 static const struct field service_fields[] = {
@@ -376,6 +446,15 @@ static const struct field service_fields[] = {
 	  .doc = "When a VM that ended is started again: `no`, `always`, `unless-stopped`, "
 		 "`on-failure[:N]`.",
 	  .example = "on-failure:3" },
+	{ .key = "logging",
+	  .shape = &logging,
+	  .offset = SERVICE(logging),
+	  .mark = NO_OFFSET,
+	  .change = CHANGE_LIVE,
+	  .deflt = "{}",
+	  .shown_default = "",
+	  .doc = "What is kept of the guest's console (`holos logs`).",
+	  .example = "{options: {max-size: 1m, max-file: 5}}" },
 	{ .key = "networks",
 	  .shape = &service_networks,
 	  .offset = SERVICE(networks),

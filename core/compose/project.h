@@ -162,6 +162,17 @@ struct healthcheck {
 
 enum restart_policy { RESTART_NO, RESTART_ALWAYS, RESTART_UNLESS_STOPPED, RESTART_ON_FAILURE };
 
+/* What is kept of a guest's console. */
+#define LOGGING_MAX_SIZE (10u << 20)
+#define LOGGING_MAX_FILE "3"
+struct logging {
+	unsigned driver; /* both names mean files of holos */
+	struct {
+		uint64_t max_size;    /* bytes of one file */
+		const char *max_file; /* 1 to 100, the current one included */
+	} options;
+};
+
 struct service_network {
 	struct mark mark;
 	const char *name;
@@ -206,6 +217,7 @@ struct service {
 	size_t n_extra_hosts;
 	uint64_t stop_grace_period_ns; /* whole seconds, >= 1 s, default 30 s */
 	struct healthcheck healthcheck;
+	struct logging logging;
 	enum restart_policy restart;
 	unsigned restart_max;                   /* on-failure:N; 0: no limit */
 	const struct service_network *networks; /* default: "default" alone */

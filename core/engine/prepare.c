@@ -11,6 +11,7 @@
 #include <base/fs.h>
 #include <base/jsonx.h>
 #include <base/sha256.h>
+#include <base/units.h>
 #include <engine/context.h>
 #include <engine/keys.h>
 #include <engine/prepare.h>
@@ -508,6 +509,7 @@ static void fill_launch(struct prepare *p, const struct plan_vm *vm,
 	const struct healthcheck *h = &vm->service->healthcheck;
 	const char *bypass = getenv("HOLOS_HEALTH_BYPASS");
 	const struct launch_range *reserved;
+	int64_t files;
 
 	l->project = xstrdup(rec->project);
 	l->project_id = xstrdup(rec->project_id);
@@ -525,6 +527,9 @@ static void fill_launch(struct prepare *p, const struct plan_vm *vm,
 	l->stop_grace_ns = rec->grace_ns;
 	l->restart = (enum launch_restart)vm->service->restart; /* the same order */
 	l->restart_max = vm->service->restart_max;
+	l->console_max = vm->service->logging.options.max_size;
+	if (units_parse_int(vm->service->logging.options.max_file, 1, 100, &files) == 0)
+		l->console_files = (unsigned)files - 1; /* besides the current one */
 	l->guest.user = xstrdup(rec->user);
 	l->guest.key = keys_project_path(p->e->state, rec->project);
 	l->guest.host_key = fs_join(dir, KEYS_HOST_KEY_PUB);

@@ -3,8 +3,9 @@
  * console.c - keep console.log from growing for ever.
  *
  * QEMU keeps the file open (for appending), so it is copied and truncated:
- * console.log -> console.log.1 -> .2 ...  What the guest writes between the
- * end of the copy and the truncation, some microseconds, is lost.
+ * console.log -> console.log.1 -> .2 ...  What the guest writes during the copy
+ * is copied as well; what it writes between the last read, which found the end,
+ * and the truncation behind it, some microseconds, is lost.
  *
  * The size is looked at every 30 s: watching it by inotify would take one of a
  * user's 128 instances for each VM, and wake the monitor at every line.
@@ -21,46 +22,87 @@
 
 #define LOOK_EVERY (30 * NS_PER_S)
 #define CONSOLE    "console.log"
+#define COPY       "console.log.new"
 
 static void name(char *buf, size_t size, unsigned i)
 {
 	snprintf(buf, size, CONSOLE ".%u", i);
 }
 
-static void rotate(struct monitor *m)
+/* Copy what came to fd since `to` was copied from it.  0 or -errno. */
+static int copy_rest(int fd, int to)
 {
-	_cleanup_(error_destroyp) struct holos_error *err = NULL;
-	char from[32], to[32];
-	int fd;
+	off_t at = lseek(to, 0, SEEK_END);
+	char buf[16384];
+	ssize_t n;
 
-	name(from, sizeof(from), m->launch->console_files);
+	while ((n = pread(fd, buf, sizeof(buf), at)) > 0) {
+		ssize_t w = pwrite(to, buf, (size_t)n, at);
+
+		if (w <= 0)
+			return w < 0 ? -errno : -ENOSPC;
+		at += w;
+	}
+	return n < 0 ? -errno : 0;
+}
+
+/* .1 becomes .2 and so on; what is more than is kept goes. */
+static void shift(const struct monitor *m)
+{
+	unsigned keep = m->launch->console_files;
+	char from[32], to[32];
+
+	name(from, sizeof(from), keep);
 	unlinkat(m->dirfd, from, 0);
-	for (unsigned i = m->launch->console_files; i > 1; i--) {
+	for (unsigned i = keep; i > 1; i--) {
 		name(from, sizeof(from), i - 1);
 		name(to, sizeof(to), i);
 		renameat(m->dirfd, from, m->dirfd, to);
 	}
-	if (m->launch->console_files > 0 &&
-	    fs_copy(m->dirfd, CONSOLE, m->dirfd, CONSOLE ".1", 0600, &err) < 0) {
-		fprintf(stderr, "holos-monitor: %s\n", err->message);
-		return; /* a full disk, mostly: next time */
-	}
-	fd = openat(m->dirfd, CONSOLE, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0 || ftruncate(fd, 0) < 0)
-		fprintf(stderr, "holos-monitor: cannot truncate %s, errno %d\n", CONSOLE, errno);
-	if (fd >= 0)
-		close(fd);
+	do {
+		name(from, sizeof(from), ++keep);
+	} while (unlinkat(m->dirfd, from, 0) == 0);
+}
+
+/* Copied before anything is moved: on a full disk all stays as it is. */
+static int rotate(struct monitor *m, struct holos_error **err)
+{
+	_cleanup_(closep) int fd = openat(m->dirfd, CONSOLE, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_(closep) int copy = -1;
+	bool keep = m->launch->console_files > 0;
+	int r = 0;
+
+	unlinkat(m->dirfd, COPY, 0);
+	if (keep)
+		r = fs_copy(m->dirfd, CONSOLE, m->dirfd, COPY, 0600, err);
+	if (r < 0)
+		return r;
+	if (keep)
+		copy = openat(m->dirfd, COPY, O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0 || (keep && copy < 0))
+		return error_sys(err, ERR_FAILED, errno, "cannot open %s", CONSOLE);
+	shift(m);
+	if (keep && renameat(m->dirfd, COPY, m->dirfd, CONSOLE ".1") < 0)
+		return error_sys(err, ERR_FAILED, errno, "cannot keep %s", CONSOLE);
+	r = keep ? copy_rest(fd, copy) : 0;
+	if (r < 0)
+		return error_sys(err, ERR_FAILED, -r, "cannot copy the end of %s", CONSOLE);
+	if (ftruncate(fd, 0) < 0)
+		return error_sys(err, ERR_FAILED, errno, "cannot truncate %s", CONSOLE);
+	return 0;
 }
 
 static void look(void *data)
 {
+	_cleanup_(error_destroyp) struct holos_error *err = NULL;
 	struct monitor *m = data;
 	struct stat st;
 
 	m->console_timer = NULL;
 	if (fstatat(m->dirfd, CONSOLE, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode) &&
-	    (uint64_t)st.st_size > m->launch->console_max && m->launch->console_max != 0)
-		rotate(m);
+	    (uint64_t)st.st_size > m->launch->console_max && m->launch->console_max != 0 &&
+	    rotate(m, &err) < 0)
+		fprintf(stderr, "holos-monitor: %s\n", err->message); /* next time */
 	m->console_timer = loop_add_timer(m->loop, clock_now_ns() + LOOK_EVERY, look, m);
 }
 

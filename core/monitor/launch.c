@@ -29,7 +29,7 @@ struct launch *launch_create(void)
 	l->stop_grace_ns = 30 * NS_PER_S;
 	l->qmp_timeout_ns = 30 * NS_PER_S;
 	l->console_max = 10u << 20;
-	l->console_files = 3;
+	l->console_files = 2;
 	return l;
 }
 

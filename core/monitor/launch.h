@@ -75,7 +75,7 @@ struct launch {
 		char *host_key; /* path of the expected host key (known_hosts form) */
 	} guest;
 	uint64_t console_max;   /* bytes; 0: never rotated; default 10 MiB */
-	unsigned console_files; /* kept besides the current one; default 3 */
+	unsigned console_files; /* kept besides the current one; default 2 */
 	char *plugin_path;      /* of the workers; NULL: theirs */
 };
 

@@ -156,6 +156,37 @@ class MonitorDeathTest(FakeTest):
         self.assertTrue(self.disk_is_marked("demo", "web-0"))
 
 
+class LoggingTest(FakeTest):
+    def test_rotation(self):
+        """logging.options of the file, as Docker has them: console.log counts."""
+        self.compose("""
+            name: demo
+            services:
+              web:
+                image: ./base.qcow2
+                logging: {driver: json-file, options: {max-size: 8k, max-file: "2"}}
+            """)
+        self.behave("web-0", console_lines=400)
+        self.ok("up")
+        for _ in range(3):
+            self.ok("stop")
+            self.ok("start")
+        where = self.instance_dir("demo", "web-0")
+        kept = [n for n in sorted(os.listdir(where)) if n.startswith("console.log")]
+        self.assertEqual(kept, ["console.log", "console.log.1"])
+        self.assertGreater(os.stat(os.path.join(where, kept[1])).st_size, 8192)
+
+    def test_wrong_ones(self):
+        for text, rule in (("driver: syslog", "local"), ("options: {max-size: big}", "size"),
+                           ("options: {max-size: 1k}", "4"), ("options: {max-file: 0}", "1"),
+                           ("options: {max-files: 3}", "max-file")):
+            self.compose(f"""
+                name: demo
+                services: {{web: {{image: ./base.qcow2, logging: {{{text}}}}}}}
+                """)
+            self.fails(holostest.INVALID, "validate", match=[r"holos.yaml:2:\d+", rule])
+
+
 class IdentityTest(FakeTest):
     def setUp(self):
         super().setUp()

@@ -28,6 +28,9 @@ static const char *const same[] = {
 	"512M}}}\n",
 	"services: {web: {image: \"debian:12\", ports: [\"8080:80\"], restart: no, labels: {}}}\n",
 	"services: {web: {image: \"debian:12\", ports: [\"8080:80\"], stop_grace_period: 30s}}\n",
+	"services: {web: {image: \"debian:12\", ports: [\"8080:80\"], logging: {options: "
+	"{max-size: "
+	"10m, max-file: \"3\"}}}}\n",
 	"services: {web: {image: \"debian:12\", ports: [\"8080:80\"], networks: [default]}}\n",
 	"services: {web: {image: \"debian:12\", ports: [\"8080:80\"], profiles: []}}\n"
 	"networks: {default: {driver: multicast, subnet: 10.10.0.0/24}}\n",
@@ -54,6 +57,8 @@ static const struct {
 } differences[] = {
 	{ ", labels: {a: b}", "", LIVE },
 	{ ", restart: always", "", LIVE },
+	{ ", logging: {options: {max-size: 1m}}", "", LIVE },
+	{ ", logging: {options: {max-file: 1}}", "", LIVE },
 	{ ", healthcheck: {test: x}", "", LIVE },
 	{ ", healthcheck: {disable: true}", "", LIVE },
 	{ ", stop_grace_period: 1m", "", LIVE },

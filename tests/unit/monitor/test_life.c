@@ -264,6 +264,36 @@ START_TEST(console_log_is_rotated)
 		ck_assert_int_eq(b.s[0], '4' - i);
 	}
 	ck_assert(!fs_exists(vt->dirfd, "console.log.3"));
+	ck_assert(!fs_exists(vt->dirfd, "console.log.new"));
+	/* Fewer are kept from now on. */
+	vt->launch->console_files = 1;
+	ck_assert_int_eq(fs_write_replace(vt->dirfd, "console.log", old, sizeof(old), 0600, NULL),
+			 0);
+	vt_start();
+	vt_up();
+	ck_assert(fs_exists(vt->dirfd, "console.log.1"));
+	ck_assert(!fs_exists(vt->dirfd, "console.log.2"));
+}
+END_TEST
+
+/* No room for the copy: nothing that is kept is moved or lost. */
+START_TEST(console_log_stays_on_a_full_disk)
+{
+	static char old[5000];
+	struct stat st;
+
+	memset(old, 'o', sizeof(old));
+	vt->launch->console_max = 4000;
+	ck_assert_int_eq(fs_write_replace(vt->dirfd, "console.log", old, sizeof(old), 0600, NULL),
+			 0);
+	ck_assert_int_eq(fs_write_replace(vt->dirfd, "console.log.1", "1", 1, 0600, NULL), 0);
+	ck_assert_int_eq(mkdirat(vt->dirfd, "console.log.new", 0700), 0);
+	vt_start();
+	vt_up();
+	ck_assert_int_eq(fstatat(vt->dirfd, "console.log", &st, 0), 0);
+	ck_assert_int_ge(st.st_size, 5000);
+	ck_assert_int_eq(fstatat(vt->dirfd, "console.log.1", &st, 0), 0);
+	ck_assert_int_eq(st.st_size, 1);
 }
 END_TEST
 
@@ -290,6 +320,7 @@ int main(void)
 	VT_TEST(s, pauses_for_want_of_space);
 	VT_TEST(s, pause_and_cont);
 	VT_TEST(s, console_log_is_rotated);
+	VT_TEST(s, console_log_stays_on_a_full_disk);
 	tcase_set_timeout(t, 30);
 	tcase_add_checked_fixture(t, vt_setup, vt_teardown);
 	tcase_add_loop_test(t, qemu_without_qmp, 0, (int)(sizeof(mute) / sizeof(mute[0])));

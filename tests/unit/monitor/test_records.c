@@ -252,6 +252,9 @@ START_TEST(launch_round_trip)
 		"\"start_interval_ns\":4,\"retries\":5,\"on_failure\":\"restart\"},"
 		"\"guest\":{\"user\":\"u\",\"key\":\"/k\",\"host_key\":\"/h\"},"
 		"\"log\":{\"console_max\":9,\"console_files\":1},"
+		"\"reserved_ports\":[{\"first\":80,\"last\":81},{\"first\":443,\"last\":443}],"
+		"\"ports\":[{\"name\":\"p\",\"host_ip\":\"::1\",\"protocol\":\"udp\","
+		"\"host_port\":8,\"guest_port\":9,\"low\":7,\"high\":11}],"
 		"\"worker\":{\"plugin_path\":\"/p\"}");
 	_cleanup_(json_putp) struct json_object *in = parse(text), *once = NULL, *twice = NULL;
 	_cleanup_(launch_destroyp) struct launch *l = NULL, *again = NULL;
@@ -263,6 +266,10 @@ START_TEST(launch_round_trip)
 	ck_assert_uint_eq(l->helpers[0].ready_timeout_ns, 70 * NS_PER_MS);
 	ck_assert_uint_eq(l->qmp_timeout_ns, 30 * NS_PER_S);
 	ck_assert_str_eq(l->plugin_path, "/p");
+	ck_assert_uint_eq(l->n_reserved, 2);
+	ck_assert_uint_eq(l->reserved[0].last, 81);
+	ck_assert_uint_eq(l->ports[0].low, 7);
+	ck_assert_uint_eq(l->ports[0].high, 11);
 	once = launch_encode(l);
 	ck_assert_int_eq(launch_decode(once, "test", &again, NULL), 0);
 	twice = launch_encode(again);
@@ -281,6 +288,8 @@ static const struct {
 	{ LAUNCH(",\"helpers\":[{\"name\":\"h\",\"argv\":[\"/x\"],\"ready_path\":\"r\"}]"),
 	  "\"ready_path\" is no absolute path" },
 	{ LAUNCH(",\"restart\":{\"policy\":\"maybe\"}"), "\"policy\" is unknown" },
+	{ LAUNCH(",\"reserved_ports\":[7]"), NULL },
+	{ LAUNCH(",\"reserved_ports\":[{\"first\":0}]"), "\"first\" is out of range" },
 	{ LAUNCH(",\"health\":{}"), "\"plugin\" is missing" },
 	{ LAUNCH(",\"health\":{\"plugin\":\"ssh\",\"retries\":0}"), "\"retries\" is out of range" },
 	{ LAUNCH(",\"stop_grace_ns\":-1"), "\"stop_grace_ns\" is out of range" },
