@@ -1,38 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * verb_logs.c - holos logs: the ends of files, in constant memory; followed by
- * inotify.  On a terminal what a guest printed is made harmless.
+ * verb_logs.c - holos logs: the ends of files, in constant memory.  On a terminal
+ * what a guest printed is made harmless.  follow.c follows.
  */
 #include <base/alloc.h>
-#include <base/strbuf.h>
 #include <base/units.h>
 #include <cli.h>
+#include <logs.h>
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define BLOCK 65536
 
-struct log_file {
-	const struct vm_status *vm;
-	char *path;
-	int fd;
-	off_t at; /* read so far */
-	int watch;
-};
-
-struct logs {
+struct logs_options {
 	struct common common;
 	const char *lines;
 	bool follow, qemu, monitor;
-	bool tty;
-	const char *file; /* "console.log" */
 };
 
 /* Colours and cursor keys stay out of the reader's terminal: everything but
@@ -86,152 +74,132 @@ static off_t find_tail(int fd, off_t size, uint64_t n)
 	return 0;
 }
 
-/* Print what has come since; a file that shrank was rotated. */
-static void drain(const struct logs *l, struct log_file *f)
+void log_print(const struct logs *l, int fd, off_t *at)
 {
 	_cleanup_(freep) char *buf = xmalloc(BLOCK);
-	struct stat st;
 	ssize_t n;
 
-	if (fstat(f->fd, &st) == 0 && st.st_size < f->at)
-		f->at = 0;
-	while ((n = pread(f->fd, buf, BLOCK, f->at)) > 0) {
+	while ((n = pread(fd, buf, BLOCK, *at)) > 0) {
 		put(l, buf, (size_t)n);
-		f->at += n;
+		*at += n;
 	}
 }
 
-static void show_tail(const struct logs *l, struct log_file *f, uint64_t n, bool heading)
+bool log_open(const struct logs *l, struct log_file *f)
+{
+	_cleanup_(closep) int dir =
+		state_open_dir(l->state, false, "instances/%s/%s", l->project, f->name);
+
+	f->fd = dir >= 0 ? openat(dir, l->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)
+			 : -1;
+	return f->fd >= 0;
+}
+
+void log_file_finish(struct log_file *f)
+{
+	closep(&f->fd);
+	free(f->name);
+}
+
+static void show_tail(const struct logs *l, struct log_file *f, uint64_t n)
 {
 	struct stat st;
 
-	if (heading)
-		printf("==> %s <==\n", f->vm->name);
-	f->fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-	if (f->fd < 0 || fstat(f->fd, &st) < 0) {
+	printf("==> %s <==\n", f->name);
+	if (!log_open(l, f) || fstat(f->fd, &st) < 0) {
 		fflush(stdout);
-		fprintf(stderr, "  (cannot read log: %s: %s)\n", f->path, strerror(errno));
+		fprintf(stderr, "  (cannot read log: %s/instances/%s/%s/%s: %s)\n", l->state->dir,
+			l->project, f->name, l->file, strerror(errno));
 		return;
 	}
 	f->at = find_tail(f->fd, st.st_size, n);
-	drain(l, f);
+	log_print(l, f->fd, &f->at);
 }
 
-static int follow(const struct logs *l, struct log_file *files, size_t n, struct holos_error **err)
+bool logs_wanted(const struct logs *l, const char *instance)
 {
-	_cleanup_(closep) int notify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	_Alignas(struct inotify_event) char buf[4096];
-	const struct log_file *last = n != 0 ? &files[n - 1] : NULL;
+	char service[64];
+	unsigned index;
 
-	if (notify < 0)
-		return error_sys(err, ERR_FAILED, errno, "cannot follow");
-	for (size_t i = 0; i < n; i++)
-		files[i].watch = inotify_add_watch(notify, files[i].path, IN_MODIFY);
-	for (;;) {
-		struct pollfd p = { .fd = notify, .events = POLLIN };
-
-		for (size_t i = 0; i < n; i++) {
-			struct stat st;
-
-			if (files[i].fd < 0 || fstat(files[i].fd, &st) < 0 ||
-			    st.st_size == files[i].at)
-				continue;
-			if (n > 1 && &files[i] != last)
-				printf("==> %s <==\n", files[i].vm->name);
-			last = &files[i];
-			drain(l, &files[i]);
-		}
-		if (fflush(stdout) != 0)
-			return 0; /* nobody reads any more */
-		if (poll(&p, 1, -1) < 0 && errno != EINTR)
-			return error_sys(err, ERR_FAILED, errno, "cannot follow");
-		while (read(notify, buf, sizeof(buf)) > 0)
-			;
-	}
+	if (!state_split_instance(instance, service, &index))
+		return false;
+	return l->what == NULL || strcmp(service, l->what) == 0 ||
+	       (!l->is_service && strcmp(instance, l->what) == 0);
 }
 
-static bool matches(const struct vm_status *v, const char *what)
+static int show(struct logs *l, const struct logs_options *o, const struct project_status *p,
+		uint64_t n, struct holos_error **err)
 {
-	return what == NULL || strcmp(v->service, what) == 0 || strcmp(v->name, what) == 0;
-}
-
-static int show(const struct logs *l, const struct project_status *p, const char *what, uint64_t n,
-		struct holos_error **err)
-{
-	struct log_file *files = xcalloc(p->n_vms, sizeof(*files));
-	bool is_service = false;
-	size_t count = 0;
+	struct log_file *files = NULL;
+	size_t count = 0, cap = 0;
 	int r = 0;
 
 	/* When a service and an instance share a name, the service is meant. */
-	for (size_t i = 0; what != NULL && i < p->n_vms; i++)
-		is_service = is_service || strcmp(p->vms[i].service, what) == 0;
+	for (size_t i = 0; l->what != NULL && i < p->n_vms; i++)
+		l->is_service = l->is_service || strcmp(p->vms[i].service, l->what) == 0;
 	for (size_t i = 0; i < p->n_vms; i++) {
-		const struct vm_status *v = &p->vms[i];
-
-		if (!matches(v, what) || (is_service && strcmp(v->service, what) != 0))
-			continue;
-		files[count++] = (struct log_file){ .vm = v,
-						    .path = xasprintf("%s/%s", v->dir, l->file),
-						    .fd = -1 };
+		if (logs_wanted(l, p->vms[i].name))
+			*ARRAY_PUSH(files, count, cap) =
+				(struct log_file){ .name = xstrdup(p->vms[i].name), .fd = -1 };
 	}
-	if (count == 0 && what != NULL) {
+	if (count == 0 && l->what != NULL) {
 		struct vm_status *unused;
 
-		r = cli_find_instance(p, what, 0, &unused, err);
+		r = cli_find_instance(p, l->what, 0, &unused, err);
 		if (r == 0)
-			r = error_set(err, ERR_FAILED, "\"%s\" has no instances", what);
+			r = error_set(err, ERR_FAILED, "\"%s\" has no instances", l->what);
 	}
 	for (size_t i = 0; i < count; i++) {
-		show_tail(l, &files[i], n, true);
+		show_tail(l, &files[i], n);
 		puts("");
 	}
-	if (r == 0 && l->follow)
-		r = follow(l, files, count, err);
-	for (size_t i = 0; i < count; i++) {
-		closep(&files[i].fd);
-		free(files[i].path);
-	}
+	if (r == 0 && o->follow)
+		r = logs_follow(l, &files, &count, &cap, err);
+	for (size_t i = 0; i < count; i++)
+		log_file_finish(&files[i]);
 	free(files);
 	return r;
 }
 
-static int logs(struct logs *l, const struct strv *operands, struct holos_error **err)
+static int logs(const struct logs_options *o, const struct strv *operands, struct holos_error **err)
 {
-	_cleanup_(freep) char *dir = state_default_dir(l->common.state_dir);
+	_cleanup_(freep) char *dir = state_default_dir(o->common.state_dir);
 	_cleanup_(state_closep) struct state *s = NULL;
 	_cleanup_(project_status_destroyp) struct project_status *p = NULL;
 	_cleanup_(freep) char *name = NULL;
 	char *const *rest = NULL;
-	const char *what;
+	struct logs l = { .tty = isatty(STDOUT_FILENO) };
 	int64_t n = 50;
 	int r = options_at_most(operands, 2, err);
 
-	if (r == 0 && l->lines != NULL && strcmp(l->lines, "all") == 0)
+	if (r == 0 && o->lines != NULL && strcmp(o->lines, "all") == 0)
 		n = INT64_MAX;
-	else if (r == 0 && l->lines != NULL && units_parse_int(l->lines, 0, INT64_MAX, &n) < 0)
-		r = error_set(err, ERR_USAGE, "-n %s: must be a number of lines, or all", l->lines);
+	else if (r == 0 && o->lines != NULL && units_parse_int(o->lines, 0, INT64_MAX, &n) < 0)
+		r = error_set(err, ERR_USAGE, "-n %s: must be a number of lines, or all", o->lines);
 	if (r == 0)
 		r = state_open(dir, false, &s, err);
 	if (r < 0)
 		return r;
-	r = cli_resolve(&l->common, s, operands, &name, &rest, err);
+	r = cli_resolve(&o->common, s, operands, &name, &rest, err);
 	if (r < 0)
 		return operands->n != 0
 			       ? error_wrap(err, "\"%s\" is no known project", operands->v[0])
 			       : r;
 	if (rest != NULL && rest[0] != NULL && rest[1] != NULL)
 		return error_set(err, ERR_FAILED, "project \"%s\" not found", rest[0]);
-	what = rest != NULL ? rest[0] : NULL;
+	l.state = s;
+	l.project = name;
+	l.what = rest != NULL ? rest[0] : NULL;
+	l.file = o->qemu ? "qemu.log" : o->monitor ? "monitor.log" : "console.log";
 	if (!cli_is_project(s, name))
 		return error_set(err, ERR_FAILED, "project \"%s\" not found", name);
 	r = project_status_read(s, name, &p, err);
-	return r < 0 ? r : show(l, p, what, (uint64_t)n, err);
+	return r < 0 ? r : show(&l, o, p, (uint64_t)n, err);
 }
 
 int verb_logs(const struct verb *v, int argc, char **argv, struct holos_error **err)
 {
-	struct logs l = { .common = COMMON_INIT };
+	struct logs_options l = { .common = COMMON_INIT };
 	_cleanup_(strv_finish) struct strv operands = STRV_INIT;
 	const struct option_def defs[] = {
 		OPTIONS_FILE(l.common),
@@ -246,11 +214,8 @@ int verb_logs(const struct verb *v, int argc, char **argv, struct holos_error **
 	};
 	int r = options_parse(v, defs, false, argc, argv, &operands, err);
 
-	if (r == 0) {
-		l.file = l.qemu ? "qemu.log" : l.monitor ? "monitor.log" : "console.log";
-		l.tty = isatty(STDOUT_FILENO);
+	if (r == 0)
 		r = logs(&l, &operands, err);
-	}
 	common_finish(&l.common);
 	return r;
 }

@@ -76,7 +76,10 @@ int engine_down(struct engine *e, const char *project, const struct stop_options
 	_cleanup_(state_unlockp) struct state_lock *lock = NULL;
 	_cleanup_(freep) bool *chosen = NULL;
 	bool all = o->names == NULL || o->names[0] == NULL;
-	int r = stop_hold(e, project, o->names, &p, &lock, err);
+	int r = volumes ? volumes_check_ours(e->state, project, err) : 0;
+
+	if (r == 0)
+		r = stop_hold(e, project, o->names, &p, &lock, err);
 
 	if (r < 0)
 		return r;

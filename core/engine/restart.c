@@ -187,8 +187,10 @@ static int check_one(struct restart_vm *v, struct holos_error **err)
 		return error_sys(err, ERR_FAILED, errno, "cannot open %s", v->status->dir);
 	if (launch_read(dir, &l, &why) < 0) {
 		if (why->sys_errno != ENOENT || up) {
-			error_wrap(&why, "%s", v->status->name);
-			return error_move(err, &why);
+			error_set(err, why->code, "%s/%s", v->status->dir, why->message);
+			if (why->hint != NULL)
+				error_hint(err, "%s", why->hint);
+			return -why->code;
 		}
 		engine_warn(v->run->e, "%s was never started; holos up starts it", v->status->name);
 		v->chosen = false;

@@ -29,6 +29,21 @@ static void note(char **problem, struct holos_error *err)
 		*problem = error_format(err);
 }
 
+/* Keep the first trouble; that a newer holos wrote it comes first. */
+static void note_vm(struct vm_status *v, struct holos_error *err)
+{
+	_cleanup_(freep) char *text = NULL;
+
+	if (err->code != ERR_HOST || v->newer) {
+		note(&v->problem, err);
+		return;
+	}
+	v->newer = true;
+	text = error_format(err);
+	free(v->problem);
+	v->problem = xasprintf("%s/%s", v->dir, text);
+}
+
 int vm_status_refresh(const struct state *s, const char *project, struct vm_status *v,
 		      struct holos_error **err)
 {
@@ -46,12 +61,13 @@ int vm_status_refresh(const struct state *s, const char *project, struct vm_stat
 	v->alive = alive;
 	free(v->problem);
 	v->problem = NULL;
+	v->newer = false;
 	instance_record_destroy(v->rec);
 	v->rec = NULL;
 	vm_record_destroy(v->vm);
 	v->vm = NULL;
 	if (instance_record_read(dir, &v->rec, &e) < 0) {
-		note(&v->problem, e);
+		note_vm(v, e);
 	} else if (strcmp(v->rec->project, project) != 0 || strcmp(v->rec->name, v->name) != 0) {
 		v->problem = xasprintf("its record is that of %s in project \"%s\"", v->rec->name,
 				       v->rec->project);
@@ -60,7 +76,7 @@ int vm_status_refresh(const struct state *s, const char *project, struct vm_stat
 	}
 	if (vm_record_read(dir, &v->vm, &e2) < 0) {
 		if (e2->sys_errno != ENOENT)
-			note(&v->problem, e2);
+			note_vm(v, e2);
 		v->vm = vm_record_create();
 		v->vm->instance = xstrdup(v->name);
 	}
@@ -226,12 +242,23 @@ unsigned project_status_running(const struct project_status *p, const char *serv
 	return n;
 }
 
+static int newer(const char *problem, struct holos_error **err)
+{
+	error_set(err, ERR_HOST, "%s", problem);
+	error_hint(err, "nothing was changed; use the holos that wrote it, or a newer one");
+	return -ERR_HOST;
+}
+
 int project_status_check(const struct project_status *p, struct holos_error **err)
 {
 	if (p->newer)
-		return error_set(err, ERR_HOST, "%s", p->problem);
+		return newer(p->problem, err);
 	if (p->unreadable)
 		return error_set(err, ERR_FAILED, "project \"%s\": %s", p->name, p->problem);
+	for (size_t i = 0; i < p->n_vms; i++) {
+		if (p->vms[i].newer)
+			return newer(p->vms[i].problem, err);
+	}
 	if (p->rec == NULL || !p->rec->foreign)
 		return 0;
 	error_set(err, ERR_FAILED, "project \"%s\" was made by another implementation of holos",

@@ -23,6 +23,7 @@ struct vm_status {
 	struct vm_record *vm;        /* never NULL; "created" when it never started */
 	struct alive alive;
 	char *problem;   /* NULL, or what is wrong with its records */
+	bool newer;      /* of a newer holos: not for us to change */
 	bool unreadable; /* nothing is known: it may live (alive says so) */
 };
 

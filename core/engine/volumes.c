@@ -48,7 +48,7 @@ static int meta_read(int dir, const char *name, struct meta *ret, struct holos_e
 	}
 	if (jsonx_int(obj, "format", 0) > META_FORMAT) {
 		error_set(err, ERR_HOST,
-			  "volume record %s was written by a newer holos (format %lld, this one "
+			  "%s: was written by a newer holos (format %lld, this one "
 			  "knows %d)",
 			  file, (long long)jsonx_int(obj, "format", 0), META_FORMAT);
 		error_hint(err, "use the holos that made it, or a newer one");
@@ -382,6 +382,7 @@ int volumes_list(const struct state *s, const char *project, struct volume_info 
 	while (d != NULL && (e = readdir(d)) != NULL) {
 		size_t len = strlen(e->d_name);
 		_cleanup_(meta_finish) struct meta m = { 0 };
+		_cleanup_(error_destroyp) struct holos_error *why = NULL;
 		struct volume_info *v;
 		struct stat st;
 
@@ -392,7 +393,8 @@ int volumes_list(const struct state *s, const char *project, struct volume_info 
 		v = ARRAY_PUSH(list, n, cap);
 		memset(v, 0, sizeof(*v));
 		v->name = xstrndup(e->d_name, len - 6);
-		(void)meta_read(dirfd(d), v->name, &m, NULL);
+		if (meta_read(dirfd(d), v->name, &m, &why) < 0 && why->code == ERR_HOST)
+			v->problem = xasprintf("%s/volumes/%s/%s", s->dir, project, why->message);
 		v->size = virtual_size(dirfd(d), e->d_name);
 		if (v->size == 0)
 			v->size = m.size;
@@ -409,9 +411,29 @@ int volumes_list(const struct state *s, const char *project, struct volume_info 
 
 void volumes_list_free(struct volume_info *list, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
 		free(list[i].name);
+		free(list[i].problem);
+	}
 	free(list);
+}
+
+int volumes_check_ours(const struct state *s, const char *project, struct holos_error **err)
+{
+	struct volume_info *list;
+	size_t n;
+	int r = volumes_list(s, project, &list, &n, err);
+
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < n && r == 0; i++) {
+		if (list[i].problem == NULL)
+			continue;
+		r = error_set(err, ERR_HOST, "%s", list[i].problem);
+		error_hint(err, "nothing was changed; use the holos that wrote it, or a newer one");
+	}
+	volumes_list_free(list, n);
+	return r;
 }
 
 int volumes_delete(const struct state *s, const char *project, const char *name,

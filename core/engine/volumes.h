@@ -43,6 +43,7 @@ struct volume_info {
 	uint64_t size, used;     /* bytes: as the guest sees it (0: unknown), on the host's disk */
 	struct timespec changed; /* when it was last written */
 	bool fresh;              /* no guest has confirmed a file system on it */
+	char *problem;           /* NULL, or why it is not for us to change */
 };
 
 /* The volumes that a project has, sorted by name; the caller frees them. */
@@ -62,6 +63,8 @@ int engine_remove_volumes(struct engine *e, const char *project, const char *con
 int volumes_delete(const struct state *s, const char *project, const char *name,
 		   struct holos_error **err);
 
+/* ERR_HOST when some volume of the project is a newer holos's. */
+int volumes_check_ours(const struct state *s, const char *project, struct holos_error **err);
 /* Remove all volumes of a project; *ret_found becomes true when there were any. */
 int volumes_remove(const struct state *s, const char *project, bool *ret_found,
 		   struct holos_error **err);

@@ -93,8 +93,10 @@ int volumes_find(const struct state *s, const struct project_status *p, const ch
 {
 	struct volume_info *list;
 	size_t n;
-	int r = volumes_list(s, p->name, &list, &n, err);
+	int r = volumes_check_ours(s, p->name, err);
 
+	if (r == 0)
+		r = volumes_list(s, p->name, &list, &n, err);
 	if (r < 0)
 		return r;
 	for (; r == 0 && *names != NULL; names++) {

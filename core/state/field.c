@@ -17,7 +17,7 @@ void field_spoil(struct fields *f, const char *key, const char *rule)
 
 struct fields fields_open(struct json_object *obj, const char *what, struct holos_error **err)
 {
-	struct fields f = { obj, what, err, 0 };
+	struct fields f = { .obj = obj, .what = what, .err = err };
 
 	if (!json_object_is_type(obj, json_type_object)) {
 		f.obj = NULL;
@@ -131,10 +131,11 @@ void field_format(struct fields *f, int64_t newest)
 
 	if (f->r != 0)
 		return;
+	f->format = format;
 	if (format == 0) {
 		field_spoil(f, "format", "is missing");
 	} else if (format > newest) {
-		f->r = error_set(f->err, ERR_FAILED,
+		f->r = error_set(f->err, ERR_HOST,
 				 "%s: was written by a newer holos (format %lld, this one knows "
 				 "%lld)",
 				 f->what, (long long)format, (long long)newest);

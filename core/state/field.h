@@ -19,7 +19,8 @@ struct fields {
 	struct json_object *obj; /* borrowed */
 	const char *what;        /* names the source in messages */
 	struct holos_error **err;
-	int r; /* 0, or what the error's maker returned */
+	int r;          /* 0, or what the error's maker returned */
+	int64_t format; /* of the record, once field_format() was asked */
 };
 
 /* Not an object: spoiled from the start. */
@@ -39,8 +40,10 @@ struct json_object *field_arr(struct fields *f, const char *key, size_t max);
  * or an error when other is -1. */
 int field_enum(struct fields *f, const char *key, const char *const *names, size_t n, int fallback,
 	       int other);
-/* "format": a number from 1 to newest, missing is an error, more says that a
- * newer holos wrote it. */
+/* "format": a number from 1 to newest; missing is an error, more is ERR_HOST: a
+ * newer holos wrote it, and nobody here may change it.  A new member keeps the
+ * number, as its fallback stands for what older records mean; a member that
+ * changes its meaning raises it, and the decoder looks at f->format. */
 void field_format(struct fields *f, int64_t newest);
 void field_spoil(struct fields *f, const char *key, const char *rule);
 

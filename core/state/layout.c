@@ -44,6 +44,14 @@ char *state_default_dir(const char *wanted)
 	return fs_join(cwd != NULL ? cwd : "/", ".holos");
 }
 
+static int not_ours(const char *dir, const struct stat *st, struct holos_error **err)
+{
+	error_set(err, ERR_HOST, "state directory %s belongs to user %u, not to you", dir,
+		  (unsigned)st->st_uid);
+	error_hint(err, "run holos as that user, or give a directory of your own: --state-dir DIR");
+	return -ERR_HOST;
+}
+
 static int check_dir(const char *dir, int fd, struct holos_error **err)
 {
 	struct stat st;
@@ -51,8 +59,7 @@ static int check_dir(const char *dir, int fd, struct holos_error **err)
 	if (fstat(fd, &st) < 0)
 		return error_sys(err, ERR_FAILED, errno, "cannot stat state directory %s", dir);
 	if (st.st_uid != geteuid() && geteuid() != 0)
-		return error_set(err, ERR_HOST, "state directory %s belongs to user %u, not to you",
-				 dir, (unsigned)st.st_uid);
+		return not_ours(dir, &st, err);
 	if ((st.st_mode & 022) != 0) {
 		error_set(err, ERR_HOST, "state directory %s can be written by others", dir);
 		error_hint(err, "chmod 700 %s", dir);
@@ -82,6 +89,7 @@ static int make_subdir(const struct state *s, const char *name, bool may_be_link
 int state_open(const char *dir, bool writing, struct state **ret, struct holos_error **err)
 {
 	_cleanup_(state_closep) struct state *s = xnew(struct state);
+	struct stat st;
 	int r;
 
 	s->dir = xstrdup(dir);
@@ -92,6 +100,8 @@ int state_open(const char *dir, bool writing, struct state **ret, struct holos_e
 			return r;
 	}
 	s->fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->fd < 0 && errno == EACCES && stat(dir, &st) == 0 && st.st_uid != geteuid())
+		return not_ours(dir, &st, err);
 	if (s->fd < 0 && (errno != ENOENT || writing))
 		return error_sys(err, ERR_FAILED, errno, "cannot open state directory %s", dir);
 	if (s->fd >= 0) {

@@ -2,9 +2,12 @@
 """Named volumes and bind mounts, as far as they show outside the guest."""
 
 import os
+import pty
+import signal
+import subprocess
 
 import holostest
-from holostest import INVALID, OK, FakeTest
+from holostest import BUSY, FAILED, INVALID, OK, PROGRAM, USAGE, FakeTest
 
 ONE = """
     name: demo
@@ -112,6 +115,119 @@ class VolumeTest(FakeTest):
         self.assertRegex(result.err, "data")
         self.assertFalse(os.path.exists(self.volume), "half a volume is left")
         self.ok("up")
+
+
+class StoreTest(FakeTest):
+    """holos volume ls, rm."""
+
+    def setUp(self):
+        super().setUp()
+        self.compose("""
+            name: demo
+            services:
+              db: {image: ./base.qcow2, volumes: ["data:/srv"], stop_grace_period: 1s}
+              web: {image: ./base.qcow2, replicas: 2, volumes: ["own:/srv"], stop_grace_period: 1s}
+            volumes:
+              data: {size: 2G}
+              own: {size: 1G, per_replica: true}
+            """)
+        self.ok("up")
+
+    def names(self, *args):
+        return [v["name"] for v in self.ok("volume", "ls", "--json", *args).json()]
+
+    def test_ls(self):
+        got = self.ok("volume", "ls", "--json").json()
+        self.assertEqual([(v["project"], v["name"], v["size"], v["in_use_by"]) for v in got],
+                         [("demo", "data", 2 << 30, "db-0"), ("demo", "own.0", 1 << 30, "web-0"),
+                          ("demo", "own.1", 1 << 30, "web-1")])
+        for v in got:
+            self.assertGreater(v["used"], 0)
+            self.assertRegex(v["last_written"], r"^20\d\d-\d\d-\d\dT")
+        lines = self.ok("volume", "ls").out.splitlines()
+        self.assertRegex(lines[1], r"^demo +data +2 GiB +[\d.]+ KiB +db-0 +20\S+Z$")
+        self.assertEqual(self.ok("volume", "ls", "-q").out, "data\nown.0\nown.1\n")
+        self.ok("down")
+        got = self.ok("volume", "ls", "--json", cwd="/").json()
+        self.assertEqual([v["in_use_by"] for v in got], [None] * 3)
+        self.assertEqual(self.names("-p", "other"), [])
+
+    def test_rm_of_one_in_use(self):
+        self.fails(FAILED, "volume", "rm", "-y", "data", match=["data", "db-0", "running"])
+        self.ok("stop")
+        self.fails(FAILED, "volume", "rm", "-y", "data", match=["data", "db-0", "stopped"])
+        self.fails(FAILED, "volume", "rm", "-y", "own", match=["own.0", "web-0"])
+        self.assertEqual(self.names(), ["data", "own.0", "own.1"])
+        self.ok("down", "db")
+        self.ok("volume", "rm", "-y", "data")
+        self.assertEqual(self.names(), ["own.0", "own.1"])
+        self.ok("down", "web-1")
+        self.fails(FAILED, "volume", "rm", "-y", "own", match=["own.0", "web-0"])
+        self.ok("volume", "rm", "-y", "own.1")
+        self.assertEqual(self.names(), ["own.0"])
+
+    def test_rm_of_a_project_that_is_down(self):
+        self.ok("down")
+        self.ok("volume", "rm", "-y", "-p", "demo", "own", cwd="/")
+        self.assertEqual(self.names(), ["data"])
+        self.assertEqual(os.listdir(os.path.join(self.state, "volumes", "demo")),
+                         ["data.json", "data.qcow2"])
+        self.fails(FAILED, "volume", "rm", "-y", "-p", "demo", "dat", match='did you mean "data"')
+
+    def test_nobody_to_ask(self):
+        self.ok("down")
+        self.fails(USAGE, "volume", "rm", "data", match=["data", "-y"])
+        self.assertIn("data", self.names())
+        self.fails(USAGE, "volume", "rm")
+        self.fails(USAGE, "volume", "prune")
+        self.fails(USAGE, "volume")
+
+    def answer(self, text):
+        master, slave = pty.openpty()
+        with holostest.signal_blocked(signal.SIGCHLD):
+            run = subprocess.Popen([PROGRAM, "volume", "rm", "data"], env=self.env, cwd=self.work,
+                                   stdin=slave, stdout=slave, stderr=slave)
+            os.close(slave)
+            shown = b""
+            while b"[y/N]" not in shown:
+                shown += os.read(master, 4096)
+            os.write(master, text)
+            status = run.wait(20)
+        os.close(master)
+        self.assertIn(b"remove volume data of project", shown)
+        return status
+
+    def test_question(self):
+        self.ok("down")
+        for text in b"n\n", b"\n", b"yess\n", b"\x04":
+            self.assertEqual(self.answer(text), FAILED)
+            self.assertIn("data", self.names())
+        self.assertEqual(self.answer(b"y\n"), OK)
+        self.assertNotIn("data", self.names())
+
+    def test_a_damaged_instance_may_use_it(self):
+        with open(os.path.join(self.instance_dir("demo", "web-0"), "instance.json"), "w"):
+            pass
+        self.ok("down", "db")
+        self.fails(FAILED, "volume", "rm", "-y", "data", match=["data", "web-0", "damaged"])
+        self.assertIn("data", self.names())
+
+    def test_busy(self):
+        self.ok("down")
+        self.compose(f"name: demo\nservices: {{x: {{image: {self.image}}}}}\n")
+        seen = len(self.qemu_img_log())
+        run = self.start("up", env={"FAKE_QEMU_IMG_DELAY_MS": 1500})
+        self.wait_for(lambda: len(self.qemu_img_log()) > seen, "it is locked")
+        self.fails(BUSY, "volume", "rm", "-y", "data", "--no-wait", match=rf"pid={run.pid} verb=up")
+        run.finish()
+
+    def test_smaller(self):
+        path = os.path.join(self.work, "holos.yaml")
+        text = self.read(path).replace("data: {size: 2G}", "data: {size: 1G}")
+        with open(path, "w") as f:
+            f.write(text)
+        self.ok("stop", "db")
+        self.fails(INVALID, "up", match=["data", "2 GiB", "1 GiB"])
 
 
 class BindTest(FakeTest):

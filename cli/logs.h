@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * logs.h - what verb_logs.c and follow.c share: files that guests write.
+ */
+#ifndef CLI_LOGS_H
+#define CLI_LOGS_H
+
+#include <base/error.h>
+#include <state/layout.h>
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct logs {
+	const struct state *state;
+	const char *project;
+	const char *what; /* a service, an instance, or NULL: all */
+	bool is_service;  /* what: the service, also where an instance has its name */
+	const char *file; /* "console.log" */
+	bool tty;
+};
+
+struct log_file {
+	char *name;    /* of the instance */
+	int fd;        /* -1: not there (yet) */
+	off_t at;      /* read so far */
+	int dir_watch; /* of follow.c: -1: the instance is gone */
+	int file_watch;
+};
+
+/* Does what is asked for include this instance? */
+bool logs_wanted(const struct logs *l, const char *instance);
+/* Open the file of an instance; false: it is not there, errno says why. */
+bool log_open(const struct logs *l, struct log_file *f);
+/* Print what fd has from *at on; *at moves. */
+void log_print(const struct logs *l, int fd, off_t *at);
+void log_file_finish(struct log_file *f);
+
+/* Go on printing what comes, until all the instances are removed or nobody reads
+ * any more.  files (array of *n, of *cap) may grow: instances that are made
+ * meanwhile are followed as well. */
+int logs_follow(const struct logs *l, struct log_file **files, size_t *n, size_t *cap,
+		struct holos_error **err);
+
+#endif
