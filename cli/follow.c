@@ -3,8 +3,8 @@
  * follow.c - logs --follow, by inotify.
  *
  * Three kinds of watches: the project's directory tells of instances that are
- * made, an instance's directory that a file appears, is rotated or that the
- * instance is removed (a rename, architecture.md), a file that it grew.
+ * made, an instance's directory that the file appears or that the instance is
+ * removed (a rename, architecture.md), a file that it grew or was truncated.
  */
 #include <base/alloc.h>
 #include <base/cleanup.h>
@@ -38,23 +38,8 @@ static void heading(struct follow *w, const struct log_file *f)
 	w->last = f->name;
 }
 
-/* Print what has come since.  A file that shrank was begun anew. */
-static void drain(struct follow *w, struct log_file *f)
-{
-	struct stat st;
-
-	if (f->fd < 0 || fstat(f->fd, &st) < 0 || st.st_size == f->at)
-		return;
-	if (st.st_size < f->at)
-		f->at = 0;
-	if (st.st_size == 0)
-		return;
-	heading(w, f);
-	log_print(w->l, f->fd, &f->at);
-}
-
-/* The copy is whole, and the file about to be truncated: what it had since we
- * last looked is in the copy. */
+/* The file was copied and truncated: what it had since we last looked is in the
+ * copy. */
 static void drain_rotated(struct follow *w, struct log_file *f)
 {
 	_cleanup_(closep) int dir =
@@ -68,6 +53,23 @@ static void drain_rotated(struct follow *w, struct log_file *f)
 		return;
 	heading(w, f);
 	log_print(w->l, fd, &f->at);
+}
+
+/* Print what has come since.  A file that shrank was rotated. */
+static void drain(struct follow *w, struct log_file *f)
+{
+	struct stat st;
+
+	if (f->fd < 0 || fstat(f->fd, &st) < 0 || st.st_size == f->at)
+		return;
+	if (st.st_size < f->at) {
+		drain_rotated(w, f);
+		f->at = 0;
+	}
+	if (st.st_size == 0)
+		return;
+	heading(w, f);
+	log_print(w->l, f->fd, &f->at);
 }
 
 static void watch_file(struct follow *w, struct log_file *f)
@@ -95,8 +97,8 @@ static void watch_instance(struct follow *w, struct log_file *f)
 		state_path(w->l->state, "instances/%s/%s", w->l->project, f->name);
 
 	f->dir_watch = inotify_add_watch(w->notify, path,
-					 IN_CREATE | IN_MOVED_TO | IN_CLOSE_WRITE | IN_MOVE_SELF |
-						 IN_DELETE_SELF | IN_ONLYDIR);
+					 IN_CREATE | IN_MOVED_TO | IN_MOVE_SELF | IN_DELETE_SELF |
+						 IN_ONLYDIR);
 }
 
 static void gone(struct follow *w, struct log_file *f)
@@ -133,7 +135,6 @@ static void made(struct follow *w, const char *instance)
 static void on_event(struct follow *w, const struct inotify_event *e)
 {
 	const char *name = e->len != 0 ? e->name : "";
-	size_t file = strlen(w->l->file);
 
 	if (e->wd == w->project_watch && (e->mask & (IN_CREATE | IN_MOVED_TO)) != 0) {
 		made(w, name);
@@ -149,9 +150,6 @@ static void on_event(struct follow *w, const struct inotify_event *e)
 		else if (strcmp(name, w->l->file) == 0 &&
 			 (e->mask & (IN_CREATE | IN_MOVED_TO)) != 0)
 			open_again(w, f);
-		else if ((e->mask & IN_CLOSE_WRITE) != 0 && strncmp(name, w->l->file, file) == 0 &&
-			 strcmp(name + file, ".1") == 0)
-			drain_rotated(w, f);
 	}
 }
 

@@ -339,12 +339,20 @@ static bool is_program(const char *path)
 	return stat(path, &st) == 0 && S_ISREG(st.st_mode) && access(path, X_OK) == 0;
 }
 
+/* It will be executed from another directory. */
+static char *from_here(const char *path)
+{
+	_cleanup_(freep) char *cwd = path[0] != '/' ? getcwd(NULL, 0) : NULL;
+
+	return cwd != NULL ? fs_normalize(cwd, path) : xstrdup(path);
+}
+
 char *fs_find_program(const char *name)
 {
 	const char *path = getenv("PATH");
 
 	if (strchr(name, '/') != NULL)
-		return is_program(name) ? xstrdup(name) : NULL;
+		return is_program(name) ? from_here(name) : NULL;
 	if (path == NULL)
 		path = "/usr/local/bin:/usr/bin:/bin";
 	while (*path != '\0') {
@@ -352,7 +360,7 @@ char *fs_find_program(const char *name)
 		_cleanup_(freep) char *full = xasprintf("%.*s/%s", (int)n, path, name);
 
 		if (n != 0 && is_program(full))
-			return steal_ptr(&full);
+			return from_here(full);
 		path += n + (path[n] == ':');
 	}
 	return NULL;

@@ -55,8 +55,8 @@ char *fs_join(const char *a, const char *b);
 /* Absolute and free of "." and ".." by text alone; the caller frees.
  * base must be absolute. */
 char *fs_normalize(const char *base, const char *path);
-/* Search PATH for an executable regular file (a name with '/' is taken as it
- * is).  The caller frees; NULL when there is none. */
+/* Search PATH for an executable regular file (a name with '/' is looked at from
+ * here).  Absolute; the caller frees; NULL when there is none. */
 char *fs_find_program(const char *name);
 bool fs_exists(int dirfd, const char *path);
 /* Is there certainly nothing of this name, not even a dangling link?  What

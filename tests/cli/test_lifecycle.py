@@ -233,6 +233,20 @@ class PsTest(FakeTest):
         self.assertEqual([p["name"] for p in self.ps("-p", "demo")], ["demo"])
 
 
+class ProgramsTest(FakeTest):
+    def test_relative(self):
+        """Found from here, and executed from the VM's directory."""
+        os.symlink(holostest.FAKE_QEMU, os.path.join(self.work, "qemu"))
+        os.symlink(holostest.FAKE_QEMU_IMG, os.path.join(self.work, "qemu-img"))
+        self.compose("name: demo\nservices: {web: {image: ./base.qcow2}}\n")
+        self.ok("up", env={"HOLOS_QEMU_SYSTEM": "./qemu", "HOLOS_QEMU_IMG": "./qemu-img"})
+        self.assertEqual(self.statuses("demo"), {"web-0": "running"})
+        self.ok("restart", "demo", cwd="/")
+        self.ok("down", "demo", cwd="/")
+        self.ok("up", env={"PATH": ".:" + self.env["PATH"], "HOLOS_QEMU_SYSTEM": "qemu",
+                           "HOLOS_QEMU_IMG": "qemu-img"})
+
+
 class LogsTest(FakeTest):
     def setUp(self):
         super().setUp()
