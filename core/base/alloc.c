@@ -21,10 +21,46 @@ static _Noreturn void out_of_memory(void)
 	_exit(alloc_exit_status);
 }
 
+static void *reserve;
+static size_t reserve_size;
+
+void alloc_set_reserve(size_t size)
+{
+	free(reserve);
+	reserve = malloc(size);
+	reserve_size = size;
+}
+
+static bool spend_reserve(void)
+{
+	if (reserve == NULL)
+		return false;
+	free(reserve);
+	reserve = NULL;
+	return true;
+}
+
+bool alloc_room(size_t n)
+{
+	void *p = malloc(n);
+
+	if (p == NULL) {
+		(void)spend_reserve();
+		return false;
+	}
+	if (reserve == NULL && reserve_size != 0)
+		reserve = malloc(reserve_size);
+	free(p);
+	return true;
+}
+
 void *xmalloc(size_t size)
 {
-	void *p = malloc(size != 0 ? size : 1);
+	void *p;
 
+	do {
+		p = malloc(size != 0 ? size : 1);
+	} while (p == NULL && spend_reserve());
 	if (p == NULL)
 		out_of_memory();
 	return p;
@@ -32,8 +68,11 @@ void *xmalloc(size_t size)
 
 void *xcalloc(size_t n, size_t size)
 {
-	void *p = calloc(n != 0 ? n : 1, size != 0 ? size : 1);
+	void *p;
 
+	do {
+		p = calloc(n != 0 ? n : 1, size != 0 ? size : 1);
+	} while (p == NULL && spend_reserve());
 	if (p == NULL)
 		out_of_memory();
 	return p;
@@ -41,8 +80,11 @@ void *xcalloc(size_t n, size_t size)
 
 void *xrealloc(void *p, size_t n, size_t size)
 {
-	void *q = reallocarray(p, n != 0 ? n : 1, size != 0 ? size : 1);
+	void *q;
 
+	do {
+		q = reallocarray(p, n != 0 ? n : 1, size != 0 ? size : 1);
+	} while (q == NULL && spend_reserve());
 	if (q == NULL)
 		out_of_memory();
 	return q;
@@ -81,7 +123,15 @@ char *xvasprintf(const char *fmt, va_list ap)
 {
 	char *s;
 
-	if (vasprintf(&s, fmt, ap) < 0)
+	va_list again;
+	int n;
+
+	va_copy(again, ap);
+	n = vasprintf(&s, fmt, ap);
+	if (n < 0 && spend_reserve())
+		n = vasprintf(&s, fmt, again);
+	va_end(again);
+	if (n < 0)
 		out_of_memory();
 	return s;
 }

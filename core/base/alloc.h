@@ -8,6 +8,7 @@
 #define BASE_ALLOC_H
 
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 /* With what the program exits then: 1, unless its main() says otherwise. */
@@ -25,6 +26,14 @@ void *xmemdup(const void *p, size_t n) __attribute__((malloc, returns_nonnull));
 char *xasprintf(const char *fmt, ...) __attribute__((format(printf, 1, 2), returns_nonnull));
 char *xvasprintf(const char *fmt, va_list ap)
 	__attribute__((format(printf, 1, 0), returns_nonnull));
+
+/* For a process that must live on: set `size` bytes aside (address space, not
+ * memory) that an allocation which fails takes for itself.  Who keeps such a
+ * reserve asks alloc_room() before it begins what it may as well refuse. */
+void alloc_set_reserve(size_t size);
+/* Can n bytes be had now, without the reserve?  Makes the reserve whole again
+ * where it can; without room it is freed, for what cannot be refused. */
+bool alloc_room(size_t n);
 
 /* A zeroed object of TYPE. */
 #define xnew(type) ((type *)xcalloc(1, sizeof(type)))

@@ -34,7 +34,7 @@ struct chan {
 	struct loop_watch *watch;
 	int fd;
 	char *what;
-	size_t max_line;
+	size_t max_line, max_in;
 	chan_msg_fn *msg;
 	chan_end_fn *end;
 	void *data;
@@ -179,6 +179,11 @@ static int fill(struct chan *c, struct holos_error **err)
 			c->in_fds[c->n_in_fds++] = fd;
 		}
 	}
+	/* The size is the peer's choice: no room for it costs this peer alone. */
+	if (c->in.len + (size_t)n >= c->in.cap && !alloc_room(2 * (c->in.len + (size_t)n))) {
+		error_set(err, ERR_FAILED, "out of memory for what %s sends", c->what);
+		return -1;
+	}
 	strbuf_add(&c->in, buf, (size_t)n);
 	return 1;
 }
@@ -223,16 +228,16 @@ static int next_message(struct chan *c, struct json_object **ret, struct holos_e
 
 		if (nl == NULL) {
 			c->scanned = c->in.len;
-			if (c->in.len > c->max_line)
+			if (c->in.len > c->max_in)
 				return error_set(err, ERR_FAILED,
 						 "%s sent a line of more than %zu bytes", c->what,
-						 c->max_line);
+						 c->max_in);
 			return 0;
 		}
 		len = (size_t)(nl - c->in.s);
-		if (len > c->max_line)
+		if (len > c->max_in)
 			return error_set(err, ERR_FAILED, "%s sent a line of more than %zu bytes",
-					 c->what, c->max_line);
+					 c->what, c->max_in);
 		c->scanned = 0;
 		if (strspn(c->in.s, " \t\r") == len) { /* QMP ends lines with CR LF */
 			consume(c, len + 1);
@@ -308,6 +313,7 @@ struct chan *chan_create(struct loop *l, int fd, const char *what, size_t max_li
 	c->fd = fd;
 	c->what = xstrdup(what);
 	c->max_line = max_line;
+	c->max_in = max_line;
 	c->msg = msg;
 	c->end = end;
 	c->data = data;
@@ -318,14 +324,21 @@ struct chan *chan_create(struct loop *l, int fd, const char *what, size_t max_li
 	return c;
 }
 
+void chan_limit_line(struct chan *c, size_t max)
+{
+	c->max_in = max < c->max_line ? max : c->max_line;
+}
+
 int chan_send(struct chan *c, struct json_object *msg, const int *fds, unsigned n_fds,
 	      struct holos_error **err)
 {
-	const char *text = jsonx_line(msg);
-	size_t len = strlen(text) + 1;
+	const char *text = jsonx_line(msg); /* NULL: no memory */
+	size_t len = text != NULL ? strlen(text) + 1 : 0;
 	struct out_line *o;
 	int r;
 
+	if (text == NULL || !alloc_room(len + sizeof(*o)))
+		return error_set(err, ERR_FAILED, "out of memory for what %s is sent", c->what);
 	if (c->ended)
 		return error_set(err, ERR_FAILED, "%s is gone", c->what);
 	if (len > c->max_line || c->pending + len > 4 * c->max_line || n_fds > CHAN_FDS_MAX)

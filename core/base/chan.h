@@ -30,9 +30,11 @@ typedef void chan_end_fn(void *data, struct holos_error *err);
  * be queued for writing.  With loop NULL use chan_read_wait(). */
 struct chan *chan_create(struct loop *l, int fd, const char *what, size_t max_line,
 			 chan_msg_fn *msg, chan_end_fn *end, void *data);
+/* Take shorter lines than max_line from the peer; what is sent keeps its bound. */
+void chan_limit_line(struct chan *c, size_t max);
 /* Queue one line (the object is borrowed; fds are duplicated) and write what
- * can be written now.  Fails when the queue would pass its bound or the peer
- * is gone. */
+ * can be written now.  Fails when the queue would pass its bound, memory is
+ * short or the peer is gone. */
 int chan_send(struct chan *c, struct json_object *msg, const int *fds, unsigned n_fds,
 	      struct holos_error **err);
 /* Wait until one message is there or the deadline passes (ERR_TIMEOUT), or the

@@ -27,6 +27,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Set aside for what cannot be refused: the end of the VM, its record. */
+#define MEMORY_RESERVE (1u << 20)
+
 static int usage(void)
 {
 	fputs("usage: holos-monitor DIR [--adopt]\n"
@@ -195,6 +198,8 @@ int main(int argc, char **argv)
 		return ERR_BUSY;
 	}
 	umask(077);
+	(void)mallopt(M_MMAP_THRESHOLD, 128 << 10); /* what is large goes back when freed */
+	alloc_set_reserve(MEMORY_RESERVE);
 	(void)prctl(PR_SET_CHILD_SUBREAPER, 1);
 	m.loop = loop_create();
 	signals = watch_signals(&m);

@@ -35,7 +35,9 @@
 
 #define MONITOR_GREETING    "holos-monitor" /* member with the protocol's version */
 #define MONITOR_PROTOCOL    1
-#define MONITOR_LINE_MAX    (1u << 20) /* bytes of one message */
+#define MONITOR_LINE_MAX    (1u << 20)  /* bytes of one message */
+#define MONITOR_REQUEST_MAX (64u << 10) /* bytes of one request */
+#define MONITOR_QUEUES_MAX  (8u << 20)  /* bytes that wait to be read, over all clients */
 #define MONITOR_CLIENTS_MAX 64
 
 /* Descriptors that a monitor starts with, besides the standard three. */

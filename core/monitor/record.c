@@ -22,6 +22,7 @@
 
 #define REWRITE_FIRST NS_PER_S
 #define REWRITE_LAST  (30 * NS_PER_S)
+#define RECORD_ROOM   (128u << 10) /* to make a record's text */
 
 static void record_write(struct monitor *m);
 
@@ -55,7 +56,8 @@ static void record_write(struct monitor *m)
 	_cleanup_(error_destroyp) struct holos_error *err = NULL;
 	bool state = m->dirty_state;
 
-	if (m->rewrite_ns != 0) /* the warning of the last try: untrue once written */
+	(void)alloc_room(RECORD_ROOM); /* or the reserve is for this */
+	if (m->rewrite_ns != 0)        /* the warning of the last try: untrue once written */
 		record_set(&m->vm->warning, NULL);
 	if (vm_record_write(m->dirfd, m->vm, m->dirty_state, &err) == 0) {
 		m->dirty = false;

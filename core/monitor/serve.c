@@ -21,8 +21,11 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define WAITERS_MAX 16             /* unanswered requests of one client */
-#define LAST_WORDS  (1 * NS_PER_S) /* for clients to read them */
+#define WAITERS_MAX 16 /* unanswered requests of one client */
+/* What one request may take, parsed and answered; without it a request is refused,
+ * and the rest of the monitor has its reserve. */
+#define REQUEST_ROOM (512u << 10)
+#define LAST_WORDS   (1 * NS_PER_S) /* for clients to read them */
 
 enum wait_for { WAIT_DOWN, WAIT_REACH, WAIT_QMP };
 
@@ -92,6 +95,17 @@ static void drop_client(struct client *c)
 	free(c);
 }
 
+/* Clients that do not read must not add up: is there room for what c has to? */
+static bool within_limit(const struct serve *s, const struct client *c)
+{
+	size_t sum = 0;
+
+	for (const struct client *i = s->clients; i != NULL; i = i->next)
+		sum += chan_pending(i->chan);
+	return sum <= MONITOR_QUEUES_MAX ||
+	       chan_pending(c->chan) <= MONITOR_QUEUES_MAX / MONITOR_CLIENTS_MAX;
+}
+
 /* Send msg (taken over).  False: the client was dropped. */
 static bool send_to(struct client *c, struct json_object *msg)
 {
@@ -99,7 +113,7 @@ static bool send_to(struct client *c, struct json_object *msg)
 	int r = chan_send(c->chan, msg, NULL, 0, &err);
 
 	json_object_put(msg);
-	if (r == 0)
+	if (r == 0 && within_limit(c->m->serve, c))
 		return true;
 	drop_client(c);
 	return false;
@@ -387,11 +401,16 @@ static void handle(struct client *c, int64_t id, const char *op, struct json_obj
 	}
 }
 
+/* Ends of a VM are not refused: they take little, and free much. */
+static bool is_end(const char *op)
+{
+	return strcmp(op, "stop") == 0 || strcmp(op, "kill") == 0;
+}
+
 /* The VM is down and the monitor about to leave. */
 static void handle_late(struct client *c, int64_t id, const char *op)
 {
-	if (strcmp(op, "stop") == 0 || strcmp(op, "kill") == 0 || strcmp(op, "status") == 0 ||
-	    strcmp(op, "subscribe") == 0)
+	if (is_end(op) || strcmp(op, "status") == 0 || strcmp(op, "subscribe") == 0)
 		send_to(c, answer_vm(c->m, id));
 	else
 		refuse(c, id, ERR_FAILED, "the VM is down");
@@ -407,6 +426,8 @@ static void on_msg(void *data, struct json_object *msg, int *fds, unsigned n_fds
 	(void)n_fds;
 	if (op == NULL)
 		refuse(c, id, ERR_USAGE, "a request without \"op\"");
+	else if (!is_end(op) && !alloc_room(REQUEST_ROOM))
+		refuse(c, id, ERR_FAILED, "the VM's monitor is out of memory: try again later");
 	else if (c->m->serve->ending)
 		handle_late(c, id, op);
 	else
@@ -457,7 +478,8 @@ static void on_connect(void *data, int fd, short revents)
 	while ((sock = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK)) >= 0) {
 		struct client *c;
 
-		if (s->n_clients >= MONITOR_CLIENTS_MAX && !make_place(s)) {
+		if ((s->n_clients >= MONITOR_CLIENTS_MAX && !make_place(s)) ||
+		    !alloc_room(REQUEST_ROOM)) {
 			close(sock);
 			continue;
 		}
@@ -468,6 +490,7 @@ static void on_connect(void *data, int fd, short revents)
 		s->n_clients++;
 		c->chan = chan_create(m->loop, sock, "a client", MONITOR_LINE_MAX, on_msg,
 				      on_client_end, c);
+		chan_limit_line(c->chan, MONITOR_REQUEST_MAX);
 		greet(c);
 	}
 }

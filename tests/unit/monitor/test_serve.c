@@ -5,6 +5,7 @@
 #include "harness.h"
 
 #include <errno.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
@@ -163,6 +164,59 @@ START_TEST(a_slow_client)
 }
 END_TEST
 
+#ifndef __SANITIZE_ADDRESS__ /* which takes address space without end */
+/* No more memory than there is now, until it is lifted. */
+static void limit_memory(bool on)
+{
+	struct rlimit no = { RLIM_INFINITY, RLIM_INFINITY };
+	char path[64];
+	unsigned long pages = 0;
+	FILE *f;
+
+	snprintf(path, sizeof(path), "/proc/%ld/statm", (long)vt->monitor);
+	f = fopen(path, "re");
+	ck_assert(f != NULL && fscanf(f, "%lu", &pages) == 1);
+	fclose(f);
+	if (on)
+		no.rlim_cur = pages * (rlim_t)sysconf(_SC_PAGESIZE);
+	ck_assert_int_eq(prlimit(vt->monitor, RLIMIT_AS, &no, NULL), 0);
+}
+
+/* Large requests and new clients fail, the monitor does not; the VM can be
+ * stopped, and is recorded as such. */
+START_TEST(out_of_memory)
+{
+	_cleanup_(freep) char *big =
+		xasprintf("{\"id\":1,\"op\":\"status\",\"x\":\"%060000d\"}\n", 0);
+	int fd;
+
+	vt_start();
+	vt_up();
+	fd = dial();
+	limit_memory(true);
+	for (int i = 0; i < 20; i++) {
+		int other = dial();
+
+		(void)send(other, big, strlen(big), MSG_NOSIGNAL | MSG_DONTWAIT);
+		(void)send(fd, big, strlen(big), MSG_NOSIGNAL | MSG_DONTWAIT);
+		close(other);
+		if (_i == 0)
+			(void)vt_ask("status", NULL);
+	}
+	if (_i == 0) {
+		ck_assert_ptr_null(vt_ask("status", NULL));
+		ck_assert_ptr_nonnull(strstr(vt->error, "out of memory"));
+		limit_memory(false);
+		ck_assert_ptr_nonnull(vt_ask("status", NULL)); /* and all is well again */
+	}
+	ck_assert_ptr_nonnull(vt_ask("stop", NULL));
+	vt_down(VM_STOPPED, VM_EXIT_STOPPED);
+	close(fd);
+}
+END_TEST
+
+#endif
+
 START_TEST(qmp_passes)
 {
 	vt_start();
@@ -251,7 +305,7 @@ END_TEST
 int main(void)
 {
 	Suite *s = vt_suite("monitor-serve");
-	TCase *t = tcase_create("junk_harms_nobody");
+	TCase *t = tcase_create("hostile");
 
 	VT_TEST(s, greets);
 	VT_TEST(s, a_line_without_end);
@@ -267,6 +321,9 @@ int main(void)
 	tcase_set_timeout(t, 30);
 	tcase_add_checked_fixture(t, vt_setup, vt_teardown);
 	tcase_add_loop_test(t, junk_harms_nobody, 0, (int)(sizeof(junk) / sizeof(junk[0])));
+#ifndef __SANITIZE_ADDRESS__ /* which takes address space without end */
+	tcase_add_loop_test(t, out_of_memory, 0, 2);
+#endif
 	suite_add_tcase(s, t);
 	return vt_run(s);
 }
