@@ -5,6 +5,7 @@
 #include <base/alloc.h>
 #include <base/clock.h>
 #include <base/jsonx.h>
+#include <base/process.h>
 #include <base/units.h>
 #include <cli.h>
 
@@ -103,7 +104,18 @@ static char *age_text(const struct ps *o, const char *since)
 
 static bool has_uptime(const struct vm_record *vm)
 {
-	return vm->state == VM_RUNNING || vm->state == VM_PAUSED || vm->state == VM_STOPPING;
+	return (vm->state == VM_RUNNING || vm->state == VM_PAUSED || vm->state == VM_STOPPING) &&
+	       vm->pid_start != 0;
+}
+
+/* By the boot clock: nobody sets that one. */
+static char *uptime_text(uint64_t age_ns)
+{
+	char buf[32];
+
+	return xstrdup(age_ns < NS_PER_S
+			       ? "0s"
+			       : units_format_duration(age_ns / NS_PER_S * NS_PER_S, buf));
 }
 
 /* Stopped by us, and nothing else to say of it than when. */
@@ -143,7 +155,8 @@ static void add_instances(const struct ps *o, struct table *t, const struct proj
 		const struct vm_status *v = &p->vms[i];
 		_cleanup_(freep) char *ports = cli_ports_text(v);
 		_cleanup_(freep) char *uptime =
-			has_uptime(v->vm) ? age_text(o, v->vm->started_at) : xstrdup("-");
+			has_uptime(v->vm) ? uptime_text(process_age_ns(v->vm->pid_start))
+					  : xstrdup("-");
 		_cleanup_(freep) char *address = vm_status_address(v);
 		_cleanup_(freep) char *note = notes(o, v);
 		const char *health = v->vm->health != VM_HEALTH_NONE && vm_state_is_up(v->vm->state)
@@ -199,20 +212,20 @@ static char *service_notes(const struct ps *o, const struct project_status *p, c
 }
 
 /* Time since the youngest running VM of the service started. */
-static char *service_uptime(const struct ps *o, const struct project_status *p, const char *service)
+static char *service_uptime(const struct project_status *p, const char *service)
 {
-	const char *youngest = NULL;
+	uint64_t least = UINT64_MAX;
 
 	for (size_t i = 0; i < p->n_vms; i++) {
 		const struct vm_record *vm = p->vms[i].vm;
+		uint64_t age;
 
-		/* RFC 3339 in UTC: by text is by time. */
-		if (strcmp(p->vms[i].service, service) == 0 && has_uptime(vm) &&
-		    vm->started_at != NULL &&
-		    (youngest == NULL || strcmp(vm->started_at, youngest) > 0))
-			youngest = vm->started_at;
+		if (strcmp(p->vms[i].service, service) != 0 || !has_uptime(vm))
+			continue;
+		age = process_age_ns(vm->pid_start);
+		least = age < least ? age : least;
 	}
-	return age_text(o, youngest);
+	return least != UINT64_MAX ? uptime_text(least) : xstrdup("-");
 }
 
 static void add_services(const struct ps *o, struct table *t, const struct project_status *p)
@@ -229,7 +242,7 @@ static void add_services(const struct ps *o, struct table *t, const struct proje
 		_cleanup_(freep) char *ports = cli_service_ports_text(p, service);
 		_cleanup_(freep) char *address = cli_service_addresses_text(p, service);
 		_cleanup_(freep) char *health = health_text(p, service);
-		_cleanup_(freep) char *uptime = service_uptime(o, p, service);
+		_cleanup_(freep) char *uptime = service_uptime(p, service);
 		_cleanup_(freep) char *note = service_notes(o, p, service);
 
 		table_row(t, p->name, service, desired, running, ports, health, uptime, address,

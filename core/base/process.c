@@ -259,3 +259,15 @@ uint64_t process_start_time(pid_t pid)
 		p = strchr(p + 1, ' ');
 	return p != NULL ? strtoull(p, NULL, 10) : 0;
 }
+
+uint64_t process_age_ns(uint64_t start_time)
+{
+	uint64_t hz = (uint64_t)sysconf(_SC_CLK_TCK), now, then;
+	struct timespec t;
+
+	/* proc(5): field 22 counts clock ticks since the boot, suspended ones too. */
+	clock_gettime(CLOCK_BOOTTIME, &t);
+	now = (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+	then = start_time / hz * NS_PER_S + start_time % hz * (NS_PER_S / hz);
+	return now > then ? now - then : 0;
+}

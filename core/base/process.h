@@ -47,5 +47,7 @@ const char *process_describe_status(int status, char *buf);
  * /proc/PID/stat): with the pid an identity that survives pid reuse.  0 when
  * there is no such process or it is a zombie. */
 uint64_t process_start_time(pid_t pid);
+/* How long ago that was, whatever was done to the clock since. */
+uint64_t process_age_ns(uint64_t start_time);
 
 #endif

@@ -54,6 +54,21 @@ class PowerTest(GuestTest):
                             "/proc/sys/kernel/random/boot_id", timeout=30)
         return result.out if result.status == 0 else None
 
+    def test_a_kernel_panic_is_a_failure(self):
+        """pvpanic tells of it; the restart policy takes it for the failure that it is."""
+        self.up("restart: on-failure")
+        first = self.instances("demo")["box-0"]["pid"]
+        # It never answers: the guest is gone before the command is.
+        run = self.start("exec", "-T", "demo", "box-0", "sudo", "sh", "-c",
+                         "echo c >/proc/sysrq-trigger")
+        self.wait_for(lambda: self.vm("box-0")["restarts"] == 1, "a restart by the policy", 40)
+        self.assertEqual(self.vm("box-0")["exit"]["cause"], "panic")
+        self.wait_for(lambda: self.instances("demo")["box-0"]["pid"] not in (0, first),
+                      "a new QEMU runs", 20)
+        self.assertRegex(self.console("box-0"), "Kernel panic")
+        run.signal(signal.SIGTERM)
+        run.finish(40)
+
     def test_killed_qemu_is_revived(self):
         self.up("restart: on-failure")
         first = self.instances("demo")["box-0"]["pid"]

@@ -107,10 +107,8 @@ static _Noreturn void console_shell(void)
 	while (c != '\n') {
 		ssize_t r = read(0, &c, 1);
 
-		if (r == 0 || (r < 0 && errno != EINTR)) {
-			sleep(5);
-			_exit(1);
-		}
+		if (r == 0 || (r < 0 && errno != EINTR))
+			_exit(1); /* keep_console() does not start the next one at once */
 	}
 	setenv("HOME", "/root", 1);
 	setenv("USER", "root", 1);
@@ -184,14 +182,6 @@ static void on_signal(uint32_t sig)
 	default:
 		break;
 	}
-}
-
-static int64_t now_ms(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
 /* keeps a console shell running, but does not spin when it cannot */

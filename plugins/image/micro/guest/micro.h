@@ -58,7 +58,8 @@ void say(const char *f, ...) __attribute__((format(printf, 1, 2)));
 void complain(const char *f, ...) __attribute__((format(printf, 1, 2)));
 int fail_main(int argc, char **argv);
 
-/* run.c - child processes */
+/* run.c - child processes, and the clock to wait by */
+int64_t now_ms(void); /* since some moment before the boot */
 #define RUN_NULL (-1)
 /* argv[0] is looked up in PATH; returns the exit status, 128+N for a signal, -1 when it did not
  * start */

@@ -10,16 +10,19 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/netlink.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <termios.h>
 #include <unistd.h>
 
-#define ROOT        "/newroot"
-#define WAIT_ROUNDS 1500
-#define WAIT_US     10000
+#define ROOT    "/newroot"
+#define WAIT_MS 15000 /* for the root device */
 
 static void root_spec(char *ret, size_t size)
 {
@@ -52,9 +55,42 @@ static void drop_initramfs(void)
 
 static _Noreturn void give_up(const char *what)
 {
-	say("%s: %s; the guest stops in 5 s", what, strerror(errno));
-	sleep(5);
-	_exit(1); /* the kernel panics, and panic= and pvpanic do the rest */
+	say("%s: %s; the guest stops", what, strerror(errno));
+	(void)tcdrain(1); /* the console has said so before */
+	_exit(1);         /* the kernel panics, and panic= and pvpanic do the rest */
+}
+
+/* the kernel tells of each device here once its file is in /dev: kobject_uevent(9) */
+static int open_uevents(void)
+{
+	struct sockaddr_nl nl = { .nl_family = AF_NETLINK, .nl_groups = 1 };
+	int fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK,
+			NETLINK_KOBJECT_UEVENT);
+
+	if (fd >= 0 && bind(fd, (struct sockaddr *)&nl, sizeof(nl)) < 0) {
+		close(fd);
+		fd = -1;
+	}
+	return fd;
+}
+
+/* fd is older than the modules: no device comes unnoticed */
+static void await_root(int fd, const char *spec, char *dev, size_t size)
+{
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+	int64_t end = now_ms() + WAIT_MS, left = WAIT_MS;
+	char event[4096];
+
+	while (!resolve_device(spec, dev, size)) {
+		if (fd < 0 || left <= 0 || poll(&pfd, 1, (int)left) == 0) {
+			errno = ENODEV;
+			give_up(spec);
+		}
+		while (read(fd, event, sizeof(event)) > 0)
+			;
+		left = end - now_ms();
+	}
+	close(fd);
 }
 
 /* descriptors 0 to 2 must be taken before anything else opens a file */
@@ -84,7 +120,7 @@ int stage1_main(void)
 {
 	static const char *const next[] = { "/sbin/init", NULL };
 	char spec[160], dev[80];
-	int tries = 0;
+	int events;
 
 	(void)mkdir("/dev", 0755);
 	(void)mkdir("/proc", 0755);
@@ -96,15 +132,10 @@ int stage1_main(void)
 	    mount("sys", "/sys", "sysfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, NULL) < 0)
 		give_up("mount /proc and /sys");
 	open_console();
+	events = open_uevents();
 	load_modules("/m");
 	root_spec(spec, sizeof(spec));
-	while (!resolve_device(spec, dev, sizeof(dev))) {
-		if (++tries > WAIT_ROUNDS) {
-			errno = ENODEV;
-			give_up(spec);
-		}
-		usleep(WAIT_US);
-	}
+	await_root(events, spec, dev, sizeof(dev));
 	/* noinit_itable: a grown disk's tables stay unwritten, and its qcow2 small */
 	if (mount(dev, ROOT, "ext4", MS_NOATIME, "noinit_itable") < 0)
 		give_up(dev);

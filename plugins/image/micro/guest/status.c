@@ -11,11 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-#define POLL_US 100000
 
 static char *instance_dir(const struct seed *s)
 {
@@ -91,6 +89,20 @@ void status_end(const struct seed *s)
 		say("%s: %s", CI_RESULT, strerror(errno));
 }
 
+/* until status_end() renames it into its place */
+static bool await_result(void)
+{
+	char event[4096];
+	int fd = inotify_init1(IN_CLOEXEC);
+	bool ok = fd >= 0 && inotify_add_watch(fd, "/run/cloud-init", IN_MOVED_TO) >= 0;
+
+	while (ok && access(CI_RESULT, F_OK) != 0)
+		ok = read(fd, event, sizeof(event)) > 0 || errno == EINTR;
+	if (fd >= 0)
+		close(fd);
+	return ok;
+}
+
 /* cloud-init status [--wait] [--long] [--format json]; `clean` and the rest are not here */
 int cloud_init_main(int argc, char **argv)
 {
@@ -114,8 +126,11 @@ int cloud_init_main(int argc, char **argv)
 		longer |= !strcmp(argv[i], "--long") || !strcmp(argv[i], "-l");
 		json |= strstr(argv[i], "json") != NULL;
 	}
-	while (wait && access(CI_RESULT, F_OK) != 0)
-		usleep(POLL_US);
+	if (wait && !await_result()) {
+		(void)fprintf(stderr, "cloud-init: cannot wait for %s: %s\n", CI_RESULT,
+			      strerror(errno));
+		return 1;
+	}
 	errors = slurp(CI_ERRORS, SEED_CAP, &n);
 	status = access(CI_RESULT, F_OK) != 0 ? "running" : errors && n ? "error" : "done";
 	json_errors(&b);

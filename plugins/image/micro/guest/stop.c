@@ -20,7 +20,7 @@
 
 #define GRACE_MS   8000
 #define HUP_MS     100
-#define STEP_MS    10
+#define KILL_MS    1000
 #define MAX_MOUNTS 256
 
 /* false when all processes but this one are gone: orphans are PID 1's children */
@@ -33,23 +33,39 @@ static bool reap(void)
 	return pid == 0;
 }
 
+/* true as soon as all are gone, false at end_ms; the end of a child or an orphan is a
+ * SIGCHLD, which PID 1 has blocked, so that none is missed */
+static bool await_all(int64_t end_ms)
+{
+	sigset_t child;
+
+	sigemptyset(&child);
+	sigaddset(&child, SIGCHLD);
+	while (reap()) {
+		int64_t left = end_ms - now_ms();
+		struct timespec t = { .tv_sec = left / 1000, .tv_nsec = left % 1000 * 1000000 };
+
+		if (left <= 0)
+			return false;
+		(void)sigtimedwait(&child, NULL, &t);
+	}
+	return true;
+}
+
 static void end_processes(void)
 {
-	const struct timespec step = { .tv_nsec = STEP_MS * 1000000L };
+	int64_t begin = now_ms();
 
 	(void)kill(-1, SIGTERM);
 	(void)kill(-1, SIGCONT);
-	for (int ms = 0; ms < GRACE_MS; ms += STEP_MS) {
-		if (!reap())
-			return;
-		if (ms == HUP_MS)
-			(void)kill(-1, SIGHUP);
-		nanosleep(&step, NULL);
-	}
+	if (await_all(begin + HUP_MS))
+		return;
+	(void)kill(-1, SIGHUP);
+	if (await_all(begin + GRACE_MS))
+		return;
 	say("some processes did not end in %d s and are killed", GRACE_MS / 1000);
 	(void)kill(-1, SIGKILL);
-	for (int ms = 0; ms < 1000 && reap(); ms += STEP_MS)
-		nanosleep(&step, NULL);
+	(void)await_all(now_ms() + KILL_MS);
 }
 
 /* \040 and the like, as the kernel writes blanks in mount points */
