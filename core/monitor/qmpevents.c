@@ -13,7 +13,7 @@
 /* A VM that stopped for want of space goes on when there is this much again. */
 #define SPACE_ENOUGH (64ull << 20)
 #define SPACE_FIRST  (5 * NS_PER_S)
-#define SPACE_LAST   (300 * NS_PER_S)
+#define SPACE_LAST   (30 * NS_PER_S)
 #define END_HANGS    (10 * NS_PER_S) /* from SHUTDOWN to QEMU's exit */
 
 void qemu_tell(struct monitor *m, const char *command)

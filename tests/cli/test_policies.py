@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Conditions of depends_on, and restart policies."""
 
+import re
+
 import holostest
 from holostest import OK, FakeTest
 
@@ -84,6 +86,43 @@ class RestartPolicyTest(FakeTest):
         self.ok("up")
         self.wait_status("demo", "web-0", "stopped", 5)
         self.assertFalse(self.wait_until(lambda: self.starts() > 1, 0.7))
+
+    def pauses(self):
+        """Milliseconds, as the monitor's log has them."""
+        log = self.read(self.instance_dir("demo", "web-0"), "monitor.log")
+        return [int(ms) for ms in re.findall(r"starting again in (\d+) ms", log)]
+
+    def test_back_off(self):
+        """100 ms, doubled each time; from the start again after 10 s up."""
+        self.behave("web-0", die_after_ms=20, die_status=1)
+        self.compose("""
+            name: demo
+            services: {web: {image: ./base.qcow2, restart: unless-stopped}}
+            """)
+        self.ok("up")
+        self.wait_for(lambda: len(self.pauses()) >= 3, "three restarts", 20)
+        self.behave("web-0", die_after_ms=10500, die_status=1)
+        seen = len(self.pauses())
+        # The start that is under way may still have the old orders.
+        self.wait_for(lambda: 100 in self.pauses()[seen:], "a short pause again", 40)
+        pauses = self.pauses()
+        first = pauses.index(100, 1)
+        self.assertEqual(pauses[:first], [100 << i for i in range(first)])
+        self.ok("stop")
+        self.assert_statuses("demo", web_0="stopped")
+
+    def test_stop_during_the_pause(self):
+        self.behave("web-0", die_after_ms=20, die_status=1)
+        self.compose("""
+            name: demo
+            services: {web: {image: ./base.qcow2, restart: always}}
+            """)
+        self.ok("up")
+        self.wait_for(lambda: len(self.pauses()) >= 5, "a long pause", 20)
+        self.ok("stop", timeout=5)
+        self.assert_statuses("demo", web_0="stopped")
+        starts = self.starts()
+        self.assertFalse(self.wait_until(lambda: self.starts() > starts, 2), "it came back")
 
     def test_bounded(self):
         self.behave("web-0", die_after_ms=100, die_status=1)

@@ -105,6 +105,24 @@ START_TEST(adopted_qemu_is_killed)
 }
 END_TEST
 
+/* What it was told when the VM was started holds for the next one as well. */
+START_TEST(adopted_qemu_is_restarted)
+{
+	pid_t first;
+
+	vt->launch->restart = LAUNCH_RESTART_ON_FAILURE;
+	up_and_orphaned();
+	first = vt->vm->pid;
+	adopted(first);
+	kill(first, SIGKILL);
+	vt_until(vt->vm->state == VM_RUNNING && vt->vm->pid != first);
+	ck_assert_uint_eq(vt->vm->restarts, 1);
+	ck_assert_int_eq(vt->vm->exit.cause, VM_EXIT_UNKNOWN); /* a failure */
+	ck_assert_ptr_nonnull(vt_ask("stop", NULL));
+	vt_down(VM_STOPPED, VM_EXIT_STOPPED);
+}
+END_TEST
+
 START_TEST(adopts_without_a_record)
 {
 	pid_t pid;
@@ -383,6 +401,8 @@ START_TEST(upgrade_in_place)
 	pid_t pid;
 	ssize_t n;
 
+	vt->launch->restart = LAUNCH_RESTART_ON_FAILURE;
+	vt->launch->restart_max = 1;
 	vt_start();
 	vt_up();
 	pid = vt->vm->pid;
@@ -398,9 +418,36 @@ START_TEST(upgrade_in_place)
 	vt_connect(); /* the listening socket went along */
 	vt_until(vt->vm != NULL && vt->vm->state == VM_RUNNING && vt->vm->pid == pid);
 	ck_assert_ptr_nonnull(vt_ask("qmp", "{\"command\":\"query-name\"}"));
+	ck_assert(vt_alive().monitor);
+	ck_assert(vt_alive().qemu);
 	kill(pid, SIGKILL);
-	vt_down(VM_FAILED, VM_EXIT_SIGNAL);
+	vt_until(vt->vm->state == VM_RUNNING && vt->vm->pid != pid);
 	ck_assert_int_eq(vt->vm->exit.signal, SIGKILL);
+	kill(vt->vm->pid, SIGKILL);
+	vt_down(VM_FAILED, VM_EXIT_SIGNAL);
+	ck_assert_uint_eq(vt->vm->restarts, 1);
+}
+END_TEST
+
+/* A program that cannot be executed costs nothing. */
+START_TEST(upgrade_to_nothing)
+{
+	_cleanup_(freep) char *args = xasprintf("{\"program\":\"%s/no\"}", vt->dir);
+	_cleanup_(freep) char *bad = xasprintf("{\"program\":\"%s/bad\"}", vt->dir);
+	pid_t pid;
+
+	ck_assert_int_eq(fs_write_replace(vt->dirfd, "bad", "\177ELF", 4, 0700, NULL), 0);
+	vt_start();
+	vt_up();
+	pid = vt->vm->pid;
+	ck_assert_ptr_null(vt_ask("upgrade", args));
+	ck_assert_ptr_nonnull(strstr(vt->error, "no such program"));
+	ck_assert_ptr_null(vt_ask("upgrade", NULL));
+	ck_assert_ptr_null(vt_ask("upgrade", bad));
+	ck_assert_ptr_nonnull(strstr(vt->error, "cannot be executed"));
+	ck_assert_ptr_nonnull(vt_ask("stop", NULL));
+	vt_down(VM_STOPPED, VM_EXIT_STOPPED);
+	ck_assert_uint_eq(process_start_time(pid), 0);
 }
 END_TEST
 
@@ -414,6 +461,7 @@ int main(void)
 	VT_TEST(s, adopts_a_deaf_qemu);
 	VT_TEST(s, adopted_guest_powers_off);
 	VT_TEST(s, adopted_qemu_is_killed);
+	VT_TEST(s, adopted_qemu_is_restarted);
 	VT_TEST(s, adopts_without_a_record);
 	VT_TEST(s, adopts_with_a_lying_record);
 	VT_TEST(s, refuses_another_uuid);
@@ -428,6 +476,7 @@ int main(void)
 	VT_TEST(s, guest_ends_with_a_full_disk);
 	VT_TEST(s, no_start_without_a_record);
 	VT_TEST(s, upgrade_in_place);
+	VT_TEST(s, upgrade_to_nothing);
 	tcase_set_timeout(t, 30);
 	tcase_add_checked_fixture(t, vt_setup, vt_teardown);
 	tcase_add_loop_test(t, damaged_launch_file, 0,

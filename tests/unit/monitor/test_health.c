@@ -5,6 +5,8 @@
  */
 #include "harness.h"
 
+#include <sys/wait.h>
+
 static void script(const char *word)
 {
 	ck_assert_int_eq(fs_write_replace(vt->dirfd, "script", word, strlen(word), 0600, NULL), 0);
@@ -142,6 +144,35 @@ START_TEST(unhealthy_is_restarted)
 }
 END_TEST
 
+/* The next monitor goes on where the one before was killed. */
+START_TEST(goes_on_after_adoption)
+{
+	pid_t qemu;
+
+	with_health();
+	vt->launch->health.restart = true;
+	vt->launch->health.retries = 2;
+	script("ok");
+	vt_start();
+	vt_until(vt->vm != NULL && vt->vm->health == VM_HEALTH_HEALTHY);
+	qemu = vt->vm->pid;
+	kill(vt->monitor, SIGKILL);
+	waitpid(vt->monitor, NULL, 0);
+	vt->monitor = 0;
+	vt_until(vt->ended);
+	vm_record_destroy(vt->vm);
+	vt->vm = NULL;
+	vt_adopt();
+	vt_until(vt->vm != NULL && vt->vm->state == VM_RUNNING);
+	ck_assert_int_eq(vt->vm->pid, qemu);
+	script("again");
+	vt_until(vt->vm->restarts == 1);
+	script("ok");
+	vt_until(vt->vm->state == VM_RUNNING && vt->vm->pid != qemu &&
+		 vt->vm->health == VM_HEALTH_HEALTHY);
+}
+END_TEST
+
 /* A guest that boots again is starting again. */
 START_TEST(reset_starts_anew)
 {
@@ -226,6 +257,7 @@ int main(void)
 	VT_TEST(s, failures_of_the_start_period_are_free);
 	VT_TEST(s, a_hanging_probe_fails);
 	VT_TEST(s, unhealthy_is_restarted);
+	VT_TEST(s, goes_on_after_adoption);
 	VT_TEST(s, reset_starts_anew);
 	VT_TEST(s, reach_waits_for_the_guest);
 	VT_TEST(s, reach_fails_when_the_vm_ends);

@@ -220,6 +220,17 @@ START_TEST(pauses_for_want_of_space)
 }
 END_TEST
 
+/* Nobody asks: a look at the file system, which has room, is enough. */
+START_TEST(goes_on_when_there_is_space)
+{
+	vt_behave("io_error_after_ms=100\n");
+	vt_start();
+	vt_until(vt->vm != NULL && vt->vm->state == VM_PAUSED);
+	vt_up();
+	ck_assert_ptr_null(vt->vm->paused_cause);
+}
+END_TEST
+
 START_TEST(pause_and_cont)
 {
 	vt_start();
@@ -318,6 +329,7 @@ int main(void)
 	VT_TEST(s, stop_during_the_pause_before_a_restart);
 	VT_TEST(s, reset_is_no_exit);
 	VT_TEST(s, pauses_for_want_of_space);
+	VT_TEST(s, goes_on_when_there_is_space);
 	VT_TEST(s, pause_and_cont);
 	VT_TEST(s, console_log_is_rotated);
 	VT_TEST(s, console_log_stays_on_a_full_disk);
