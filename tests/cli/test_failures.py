@@ -59,6 +59,14 @@ class NoQemuTest(FakeTest):
         self.assertIn(path, result.err)
 
 
+class NoDeviceTest(FakeTest):
+    def test_no_dev_null(self):
+        """It ended with status 125 and not a word."""
+        run = self.spawn([os.path.join(holostest.BUILD, "tests", "fault-step"), "--class", "EROFS",
+                          "--at", "1", "--error", "--", holostest.PROGRAM, "ps"]).finish()
+        self.assert_failed(run, holostest.HOLOS, "/dev/null")
+
+
 class RefusalTest(FakeTest):
     def test_fails_at_start(self):
         self.behave("web-0", fail_start=3, message="no luck today")

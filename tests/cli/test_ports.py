@@ -149,6 +149,17 @@ class EphemeralPortTest(FakeTest):
         self.assertEqual([self.get(fixed + i) for i in range(3)],
                          ["fake b-0", "fake b-1", "fake c-0"])
 
+    def test_taken_for_a_moment_only(self):
+        """Free again when one looks: it was lost all the same."""
+        first = PORTS.get(4)
+        self.behave("web-0", refuse_port=first, first_starts=1)
+        self.compose(self.ONE)
+        self.ok("up", env={"HOLOS_TEST_EPHEMERAL_PORTS":
+                           ",".join(str(first + i) for i in range(4))})
+        self.assert_statuses("demo", web_0="running")
+        self.assertNotIn(first, self.ports())
+        self.assertEqual(self.starts(), 2)
+
     def test_a_fixed_port_keeps_its_number_in_a_retry(self):
         fixed, first = PORTS.get(), PORTS.get(3)
         self.compose(f"""

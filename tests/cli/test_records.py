@@ -58,6 +58,21 @@ class DamagedProjectTest(Base):
                 with open(self.record("one"), "wb") as f:
                     f.write(old)
 
+    def test_instances_that_cannot_be_listed(self):
+        path = self.up("one")
+        self.up("two")
+        where = os.path.join(self.state, "instances", "one")
+        os.rename(where, where + "-away")
+        os.mkfifo(where)
+        result = self.ok("ps", "--json")
+        self.assertEqual(self.statuses("two"), {"web-0": "running"})
+        self.assertRegex(result.err, "one", "the damage is not told")
+        for args in ["up", "-f", path], ["down", "one"], ["stop", "one"]:
+            self.fails(FAILED, *args, match="one")
+        os.unlink(where)
+        os.rename(where + "-away", where)
+        self.assertEqual(self.statuses("one"), {"web-0": "running"})
+
     def test_it_is_rebuilt_from_its_instances(self):
         path = self.up("one")
         self.mark_disk("one", "web-0")
@@ -290,6 +305,22 @@ class StateDirTest(Base):
             result = self.holos(*args, env={"HOLOS_STATE_DIR": path})
             self.assertIn(result.status, (FAILED, HOST), f"{result}")
             self.assertIn(path, result.err)
+
+    def test_links_for_its_directories(self):
+        """What is large may lie elsewhere; records must not."""
+        self.up("one")
+        self.ok("stop", "one")
+        for name, allowed in ("instances", False), ("projects", False), ("volumes", True):
+            with self.subTest(name):
+                path = os.path.join(self.state, name)
+                os.rename(path, path + "-there")
+                os.symlink(name + "-there", path)
+                if allowed:
+                    self.ok("stop", "one")
+                else:
+                    self.fails(FAILED, "stop", "one", match=[path, "link"])
+                os.unlink(path)
+                os.rename(path + "-there", path)
 
     def test_others_may_not_write_it(self):
         self.up("one")

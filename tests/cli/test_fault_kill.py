@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: Apache-2.0
+"""kill -9 at system calls: of the command, of its whole group, of a child, of monitors and
+QEMUs (support/faults.py says what must hold afterwards)."""
+
+import faults
+
+ALL = list(faults.SCENARIOS)
+
+if __name__ == "__main__":
+    faults.main(
+        plan=[(ALL, ["kill-change"], 5), (ALL, ["kill-group", "kill-child"], 1)],
+        full_plan=[(["up-fresh", "down", "recreate"], ["kill"], 0),
+                   ([n for n in ALL if n not in ("up-fresh", "down", "recreate")],
+                    ["kill-change"], 0),
+                   (ALL, ["kill-group", "kill-child"], 40)])
