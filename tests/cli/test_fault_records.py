@@ -261,9 +261,9 @@ def points(o):
         for name in FILES:
             hows = PLACES + CONTENTS
             if name in RECORDS and o.full:
-                hows = hows + [f"cut-{n}" for n in range(0, 1600, 7)]
+                hows = hows + [f"cut-{n}" for n in range(0, 1600, 23)]
                 hows += [f"leaf-{leaf}-{v}" for leaf in range(0, 60, 2)
-                         for v in rng.sample(range(len(HOSTILE)), 4)]
+                         for v in rng.sample(range(len(HOSTILE)), 2)]
             elif name in RECORDS:
                 hows = rng.sample(hows, 2)
                 hows += [f"cut-{rng.randrange(1600)}"]

@@ -15,6 +15,9 @@
  *     --sticky         and so do all of the class after it
  *     --report FILE    a line at the end: calls that counted, times something was done
  *
+ * Of a class other than all, calls count from the program's own beginning: holos
+ * opens /dev/null first of all, and what the loader does before is no test of it.
+ *
  * Only the program itself is traced (ptrace(2)), not its children: what it leaves
  * behind runs at its own speed.  The exit status is the program's, or 128 and the
  * signal that ended it.
@@ -26,11 +29,13 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <sys/user.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -262,13 +267,27 @@ static bool hit(pid_t tracee, const char *to)
 
 /* ---- the calls ------------------------------------------------------------------ */
 
-static bool counts(const struct ptrace_syscall_info *i)
+static bool opens_null(pid_t pid, const struct ptrace_syscall_info *i)
 {
+	static const char null[] = "/dev/null";
+	char path[sizeof(null)];
+	struct iovec to = { path, sizeof(path) };
+	struct iovec from = { (void *)(uintptr_t)i->entry.args[1], sizeof(path) };
+
+	return i->entry.nr == SYS_openat &&
+	       process_vm_readv(pid, &to, 1, &from, 1, 0) == sizeof(path) &&
+	       memcmp(path, null, sizeof(null)) == 0;
+}
+
+static bool counts(pid_t pid, const struct ptrace_syscall_info *i)
+{
+	static bool begun;
 	unsigned long nr = i->entry.nr;
 	unsigned class = 0;
 
-	if (opt.class & C_ALL)
-		return true;
+	begun = begun || (opt.class & C_ALL) || opens_null(pid, i);
+	if (!begun || (opt.class & C_ALL))
+		return begun;
 	for (size_t k = 0; k < sizeof(calls) / sizeof(*calls); k++) {
 		if ((unsigned long)calls[k].nr == nr)
 			class = calls[k].class;
@@ -331,7 +350,7 @@ static bool entry(pid_t pid)
 	struct ptrace_syscall_info i;
 
 	if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof(i), &i) < 0 ||
-	    i.op != PTRACE_SYSCALL_INFO_ENTRY || !counts(&i))
+	    i.op != PTRACE_SYSCALL_INFO_ENTRY || !counts(pid, &i))
 		return false;
 	counted++;
 	if (!is_due() && !pending)
