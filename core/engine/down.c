@@ -31,7 +31,7 @@ static int remove_chosen(struct engine *e, const struct project_status *p, const
 	return r == 0 ? state_sweep_discarded(e->state, p->name, err) : r;
 }
 
-/* What `run` wrote goes with its VM. */
+/* What `run` wrote goes with its VM; a compose file of that name is none of it. */
 static int remove_made_file(struct engine *e, const struct project_status *p,
 			    struct holos_error **err)
 {
@@ -39,7 +39,10 @@ static int remove_made_file(struct engine *e, const struct project_status *p,
 	_cleanup_(freep) char *made = state_path(e->state, "runs/%s/holos.yaml", p->name);
 	_cleanup_(freep) char *rel = xasprintf("runs/%s", p->name);
 
-	return file != NULL && strcmp(made, file) == 0 ? fs_remove_tree(e->state->fd, rel, err) : 0;
+	/* Killed early, `run` left its file and no project. */
+	if (e->state->fd < 0 || (p->exists && (file == NULL || strcmp(made, file) != 0)))
+		return 0;
+	return fs_remove_tree(e->state->fd, rel, err);
 }
 
 static int remove_project(struct engine *e, const struct project_status *p, bool volumes,
@@ -55,18 +58,36 @@ static int remove_project(struct engine *e, const struct project_status *p, bool
 	return r == 0 ? project_record_remove(e->state, p->name, err) : r;
 }
 
-/* Nothing is there but, maybe, volumes that an earlier `down` left. */
+static bool is_there(const struct state *s, const char *folder, const char *project)
+{
+	_cleanup_(freep) char *rel = xasprintf("%s/%s", folder, project);
+
+	return s->fd >= 0 && !fs_absent(s->fd, rel);
+}
+
+/* No project is there but, maybe, volumes that an earlier `down` left and what
+ * a killed command left. */
 static int down_of_nothing(struct engine *e, const char *project, bool volumes, bool *ret_found,
 			   struct holos_error **err)
 {
+	_cleanup_(project_status_destroyp) struct project_status *p = NULL;
 	_cleanup_(state_unlockp) struct state_lock *lock = NULL;
-	_cleanup_(freep) char *rel = xasprintf("volumes/%s", project);
+	bool left = is_there(e->state, "instances", project) || is_there(e->state, "runs", project);
 	int r;
 
-	if (!volumes || fs_absent(e->state->fd, rel))
+	*ret_found = left;
+	if (!left && !(volumes && is_there(e->state, "volumes", project)))
 		return 0;
 	r = engine_lock(e, project, &lock, err);
-	return r == 0 ? volumes_remove(e->state, project, ret_found, err) : r;
+	if (r == 0)
+		r = project_status_read(e->state, project, &p, err);
+	if (r < 0)
+		return r;
+	if (p->exists)
+		return error_set(err, ERR_FAILED,
+				 "project \"%s\" was made just now, by another command", project);
+	r = state_sweep_discarded(e->state, project, err);
+	return r == 0 ? remove_project(e, p, volumes, ret_found, err) : r;
 }
 
 int engine_down(struct engine *e, const char *project, const struct stop_options *o, bool volumes,

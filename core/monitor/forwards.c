@@ -101,8 +101,20 @@ static bool rewrite(char **argv, const struct forward *f, uint16_t port)
 	return false;
 }
 
+/* Is the port taken, or was it for long enough that QEMU could not have it?  Then
+ * its last words quote the rule that we gave it. */
+static bool is_lost(const struct forward *f, const char *said)
+{
+	_cleanup_(freep) char *quoted =
+		xasprintf("'%s:%s:%u-:%u'", f->udp ? "udp" : "tcp", f->ip, *f->port, f->guest);
+
+	return hostport_try(f->ip, f->udp, *f->port) == -EADDRINUSE ||
+	       (said != NULL && strstr(said, quoted) != NULL);
+}
+
 bool forwards_renew(struct monitor *m)
 {
+	_cleanup_(freep) char *said = qemu_last_line(m);
 	_cleanup_(launch_destroyp) struct launch *l = NULL;
 	_cleanup_(error_destroyp) struct holos_error *err = NULL;
 	bool any = false;
@@ -115,7 +127,7 @@ bool forwards_renew(struct monitor *m)
 		struct forward f = nth(l, i);
 		uint16_t port;
 
-		if (f.low == 0 || *f.port == 0 || hostport_try(f.ip, f.udp, *f.port) != -EADDRINUSE)
+		if (f.low == 0 || *f.port == 0 || !is_lost(&f, said))
 			continue;
 		port = choose(l, &f);
 		if (port == 0 || !rewrite(l->argv, &f, port))

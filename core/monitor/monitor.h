@@ -157,6 +157,8 @@ int qemu_adopt_process(struct monitor *m, pid_t pid, int pidfd, struct holos_err
 /* Through its pidfd, and only when it is proven to be ours. */
 void qemu_signal(struct monitor *m, int sig);
 bool qemu_refused(const struct monitor *m); /* by itself, with a status */
+/* The last line that QEMU wrote since its start; the caller frees; NULL: none. */
+char *qemu_last_line(struct monitor *m);
 void qemu_judge(struct monitor *m);         /* record why it ended */
 void qemu_finish(struct monitor *m);        /* forget it */
 void qemu_event(void *data, const char *name, struct json_object *args);

@@ -285,8 +285,7 @@ void qemu_finish(struct monitor *m)
 	child_forget(&q->child);
 }
 
-/* The last line that QEMU wrote since its start; the caller frees; NULL: none. */
-static char *last_line(struct monitor *m)
+char *qemu_last_line(struct monitor *m)
 {
 	_cleanup_(closep) int fd = openat(m->dirfd, LOG_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	char buf[LOG_TAIL + 1];
@@ -320,7 +319,7 @@ static char *last_line(struct monitor *m)
 /* The end as the kernel told it. */
 static void judge_status(struct monitor *m, int status)
 {
-	_cleanup_(freep) char *line = last_line(m);
+	_cleanup_(freep) char *line = qemu_last_line(m);
 	char how[64];
 
 	if (status >= 0 && WIFSIGNALED(status))

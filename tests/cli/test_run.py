@@ -73,6 +73,22 @@ class RunTest(FakeTest):
                 self.assertNotIn("holos.yaml", result.err)
                 self.assertFalse(os.path.exists(os.path.join(self.state, "runs", "box")))
 
+    def test_killed_before_there_was_a_project(self):
+        """Its file would have stayed for ever: `down` knew of no project."""
+        fault = [os.path.join(holostest.BUILD, "tests", "fault-step"), "--class", "change",
+                 "--signal", "9"]
+        where = os.path.join(self.state, "runs", "vm")
+        for at in range(1, 200):
+            run = self.spawn([*fault, "--at", str(at), "--", holostest.PROGRAM, "run", "--name",
+                              "vm", self.image])
+            run.popen.wait()
+            if os.path.exists(os.path.join(where, "holos.yaml")):
+                break
+        self.assertEqual(self.ps(), [])
+        self.assertTrue(os.path.exists(where))
+        self.ok("down", "vm")
+        self.assertFalse(os.path.exists(where))
+
     def test_unknown_image(self):
         result = self.holos("run", "debiann")
         self.assertNotEqual(result.status, OK)
