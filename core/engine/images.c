@@ -224,6 +224,7 @@ static int obtain_made(struct engine *e, const char *plugin, const struct image_
 	r = engine_lock_file(e, "images/.lock", "image store", 3600 * NS_PER_S, &lock, err);
 	if (r < 0)
 		return r;
+	fs_sweep_temporary(e->state->fd, "images", "index.json.");
 	json_object_put(steal_ptr(&index));
 	r = read_index(e, &index, err);
 	if (r < 0 || find_made(e, index, id, ret))

@@ -442,13 +442,14 @@ THREE = ("db-0", "web-0", "web-1")
 class Scenario:
     """verb: what runs into the fault.  before: what brought about the state it finds, with
     the compose file `was`.  keeps: whose root disks it must not touch.  up: what brings up
-    what is wanted afterwards."""
+    what is wanted afterwards, down: what takes it away."""
 
     def __init__(self, verb, before=(), was=three(), now=None, keeps=THREE, wanted=THREE,
-                 volume=True, up=("up",)):
+                 volume=True, up=("up",), down=("down",)):
         self.verb, self.before = verb, before
         self.was, self.now = was, now or was
-        self.keeps, self.wanted, self.volume, self.up = keeps, wanted, volume, up
+        self.keeps, self.wanted, self.volume = keeps, wanted, volume
+        self.up, self.down = up, down
 
 
 SCENARIOS = {
@@ -463,6 +464,8 @@ SCENARIOS = {
                                  up=["up", "--recreate"]),
     "stop": Scenario(["stop"], [["up"]]),
     "start": Scenario(["start"], [["up"], ["stop"]]),
+    "run": Scenario(["run", "--name", "demo", "./base.qcow2"], keeps=(), wanted=("vm-0",),
+                    up=["run", "--name", "demo", "./base.qcow2"], down=["down", "demo"]),
     "down": Scenario(["down"], [["up"]], keeps=()),
     "down-volumes": Scenario(["down", "--volumes"], [["up"]], keeps=(), volume=False),
 }
@@ -552,7 +555,7 @@ def count(world, scenario, kind):
     if run.status != 0:
         raise Problem(f"fails without a fault: {run}")
     calls = world.counted()[0]
-    world.ok("down", "--volumes")
+    world.ok(*scenario.down, "--volumes")
     return calls
 
 
@@ -570,10 +573,10 @@ def try_point(world, point):
         world.check_up(scenario.wanted)
         world.check_disks(scenario.keeps, scenario.volume)
         world.mark()
-        world.ok("down")
+        world.ok(*scenario.down)
         world.check_gone()
         world.check_disks((), scenario.volume)
-    world.ok("down", "--volumes")
+    world.ok(*scenario.down, "--volumes")
     world.check_gone(volumes=True)
     world.check_sanitizers()
 
