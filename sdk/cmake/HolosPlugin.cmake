@@ -14,7 +14,11 @@
 include_guard(GLOBAL)
 include(GNUInstallDirs)
 
-set(_holos_sdk_dir "${CMAKE_CURRENT_LIST_DIR}/..")
+# Where they are in holos's own tree; HolosPluginConfig.cmake says where they are installed.
+if(NOT DEFINED HOLOS_PLUGIN_INCLUDE_DIR)
+	set(HOLOS_PLUGIN_INCLUDE_DIR "${CMAKE_CURRENT_LIST_DIR}/../include")
+	set(HOLOS_PLUGIN_MAP "${CMAKE_CURRENT_LIST_DIR}/../holos-plugin.map")
+endif()
 set(HOLOS_PLUGIN_ABI_MAJOR 1)
 set(HOLOS_PLUGIN_PACKAGE_FORMAT "holos-plugin-%s" CACHE STRING
     "Name of the package that holds plugin %s (KIND-NAME), for messages")
@@ -68,9 +72,9 @@ function(holos_add_plugin module)
 		add_library(${target} MODULE ${arg_SOURCES})
 		set_target_properties(${target} PROPERTIES PREFIX "" SUFFIX ".so"
 			LIBRARY_OUTPUT_DIRECTORY "${dir}"
-			LINK_DEPENDS "${_holos_sdk_dir}/holos-plugin.map")
+			LINK_DEPENDS "${HOLOS_PLUGIN_MAP}")
 		target_link_options(${target} PRIVATE -Wl,-z,now -Wl,-z,relro
-			"-Wl,--version-script=${_holos_sdk_dir}/holos-plugin.map")
+			"-Wl,--version-script=${HOLOS_PLUGIN_MAP}")
 		# clang leaves the sanitizers' own symbols undefined in a shared object.
 		get_directory_property(options COMPILE_OPTIONS)
 		if(NOT (CMAKE_C_COMPILER_ID MATCHES "Clang"
@@ -85,7 +89,7 @@ function(holos_add_plugin module)
 			COMPONENT "plugin-${module}")
 		set(what "$<TARGET_FILE:${target}>")
 	endif()
-	_holos_plugin_flags(${target} "${_holos_sdk_dir}/include" ${arg_INCLUDES})
+	_holos_plugin_flags(${target} "${HOLOS_PLUGIN_INCLUDE_DIR}" ${arg_INCLUDES})
 
 	add_custom_command(OUTPUT "${manifest}"
 		COMMAND holos-worker --describe "${what}" --package "${package}"
