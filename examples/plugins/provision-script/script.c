@@ -65,7 +65,7 @@ static holos_status translate(void *inst, const char *path, holos_call *call, ho
 			      holos_error *err)
 {
 	static const char before[] = "{\"files\":[{\"path\":\"/var/lib/holos-script\","
-				     "\"mode\":\"0755\",\"content\":";
+				     "\"permissions\":\"0755\",\"content\":";
 	static const char after[] = "}],\"runcmd\":[[\"/var/lib/holos-script\"]]}";
 	const struct holos_provision_api *api = host->query(inst, HOLOS_PROVISION_API_ID);
 	char *script = malloc(SCRIPT_MAX);
