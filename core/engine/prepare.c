@@ -14,6 +14,7 @@
 #include <base/units.h>
 #include <engine/context.h>
 #include <engine/keys.h>
+#include <engine/nics.h>
 #include <engine/prepare.h>
 #include <engine/volumes.h>
 #include <monitor/launch.h>
@@ -363,103 +364,6 @@ static int write_seed(struct prepare *p, const struct plan_vm *vm,
 	return r;
 }
 
-/* A service with internal networks alone has no way out. */
-static struct json_object *external_options(const struct project *project, const struct service *s)
-{
-	struct json_object *options = json_object_new_object();
-	bool internal = s->n_networks != 0;
-
-	for (size_t i = 0; i < s->n_networks; i++)
-		internal = internal && project->networks[s->networks[i].network].internal;
-	if (internal)
-		jsonx_set_bool(options, "internal", true);
-	return options;
-}
-
-/* What the drivers say of each NIC: QEMU's arguments, one vector per NIC. */
-static int plan_nics(struct prepare *p, const struct plan_vm *vm, const struct instance_record *rec,
-		     const char *dir, struct strv *args, struct holos_error **err)
-{
-	struct net_endpoint *ends = xcalloc(rec->n_ports + 1, sizeof(*ends));
-	char loopback[] = "127.0.0.1";
-	int r = 0;
-
-	for (size_t i = 0; i <= rec->n_ports; i++) {
-		bool ssh = i == rec->n_ports;
-
-		ends[i].protocol = !ssh && strcmp(rec->ports[i].protocol, "udp") == 0 ? 17 : 6;
-		ends[i].host_addr = ssh ? loopback : rec->ports[i].host_ip;
-		ends[i].host_port = ssh ? rec->ssh_port : rec->ports[i].host_port;
-		ends[i].guest_port = ssh ? 22 : rec->ports[i].guest_port;
-	}
-	for (size_t i = 0; i < vm->n_nics && r == 0; i++) {
-		const struct service_network *sn = i > 0 ? &vm->service->networks[i - 1] : NULL;
-		const struct network *net = sn != NULL ? &p->project->networks[sn->network] : NULL;
-		_cleanup_(freep) char *id = xasprintf("net%zu", i);
-		_cleanup_(json_putp) struct json_object *options = NULL;
-		struct net_nic nic = { .vm = vm->name,
-				       .id = id,
-				       .mac = vm->nics[i].mac,
-				       .project = p->project->name,
-				       .network = vm->nics[i].network,
-				       .dir = dir };
-		struct net_plan answer = { 0 };
-
-		if (net == NULL) {
-			nic.ports = ends;
-			nic.n_ports = rec->n_ports + 1;
-			options = external_options(p->project, vm->service);
-		} else {
-			nic.group = p->plan->segments[sn->network].group;
-			nic.group_port = p->plan->segments[sn->network].port;
-			r = jsonx_parse(net->options, strlen(net->options), "network options",
-					&options, err);
-		}
-		if (r == 0)
-			r = net_plan(engine_worker(p->e), net != NULL ? net->driver : "user",
-				     options, &nic, &answer, err);
-		if (r == 0 && (answer.n_helpers != 0 || answer.n_files != 0))
-			r = error_set(err, ERR_HOST,
-				      "network \"%s\": its driver wants helper processes, "
-				      "which this holos does not run yet",
-				      vm->nics[i].network);
-		if (r == 0)
-			strv_add_all(&args[i], answer.qemu.v);
-		net_plan_finish(&answer);
-	}
-	free(ends);
-	return r;
-}
-
-/* Ask the network drivers as a start would, with made-up ephemeral ports: what
- * they refuse, they refuse now. */
-static int check_nics(struct prepare *p, const struct plan_vm *vm, struct holos_error **err)
-{
-	const struct service *s = vm->service;
-	struct instance_record rec = { .n_ports = s->n_ports, .ssh_port = 1024 };
-	_cleanup_(freep) char *dir =
-		state_path(p->e->state, "instances/%s/%s", p->project->name, vm->name);
-	struct strv *args = xcalloc(vm->n_nics, sizeof(*args));
-	char tcp[] = "tcp", udp[] = "udp";
-	int r;
-
-	rec.ports = xcalloc(s->n_ports, sizeof(*rec.ports));
-	for (size_t i = 0; i < s->n_ports; i++) {
-		rec.ports[i].host_ip = xstrdup(s->ports[i].host_ip);
-		rec.ports[i].protocol = s->ports[i].udp ? udp : tcp;
-		rec.ports[i].host_port = s->ports[i].host != 0 ? s->ports[i].host : 1024;
-		rec.ports[i].guest_port = s->ports[i].guest;
-	}
-	r = plan_nics(p, vm, &rec, dir, args, err);
-	for (size_t i = 0; i < s->n_ports; i++)
-		free(rec.ports[i].host_ip);
-	free(rec.ports);
-	for (size_t i = 0; i < vm->n_nics; i++)
-		strv_finish(&args[i]);
-	free(args);
-	return r;
-}
-
 int prepare_check(struct prepare *p, const struct plan_vm *vm, const struct instance_record *rec,
 		  struct holos_error **err)
 {
@@ -480,7 +384,7 @@ int prepare_check(struct prepare *p, const struct plan_vm *vm, const struct inst
 		error_at(err != NULL ? *err : NULL, m->file, m->line, m->column);
 		error_hint(err, "use write_files, runcmd, bootcmd, packages");
 	}
-	return r == 0 ? check_nics(p, vm, err) : r;
+	return r == 0 ? nics_check(p, vm, err) : r;
 }
 
 static struct json_object *health_options(const struct healthcheck *h)
@@ -562,7 +466,7 @@ static int build_launch(struct prepare *p, const struct plan_vm *vm,
 	_cleanup_(freep) char *seed = fs_join(dir, SEED_FILE);
 	_cleanup_(freep) char *nvram = fs_join(dir, NVRAM_FILE);
 	struct strv argv = STRV_INIT;
-	struct strv *nics = xcalloc(vm->n_nics, sizeof(*nics));
+	_cleanup_(nics_finish) struct nics nics = { 0 };
 	struct base_image boot = { 0 };
 	struct plan_argv_input in = { .vm = vm,
 				      .program = p->qemu,
@@ -575,11 +479,11 @@ static int build_launch(struct prepare *p, const struct plan_vm *vm,
 				      .root = rec->root,
 				      .root_format = rec->root_format,
 				      .seed = seed,
-				      .nics = nics,
 				      .volumes = volumes->disks,
 				      .n_volumes = volumes->n };
-	int r = plan_nics(p, vm, rec, dir, nics, err);
+	int r = nics_plan(p, vm, rec, dir, &nics, err);
 
+	in.nics = nics.args;
 	if (r == 0 && vm->service->vm.uefi) {
 		in.firmware_code = p->firmware.code;
 		in.firmware_vars = nvram;
@@ -594,12 +498,12 @@ static int build_launch(struct prepare *p, const struct plan_vm *vm,
 		plan_argv(&in, &argv);
 		fill_launch(p, vm, rec, dir, l);
 		l->argv = steal_ptr(&argv.v);
+		nics_fill_launch(&nics, l);
 		r = launch_write(dirfd, l, err);
 	}
+	if (r == 0) /* last: the more was in order before, the less is to be undone */
+		r = nics_apply(p->e, &nics, dirfd, vm->name, err);
 	base_image_finish(&boot);
-	for (size_t i = 0; i < vm->n_nics; i++)
-		strv_finish(&nics[i]);
-	free(nics);
 	return r;
 }
 
@@ -627,8 +531,10 @@ int prepare_launch(struct prepare *p, const struct plan_vm *vm, struct instance_
 
 	if (fd < 0)
 		return error_sys(err, ERR_FAILED, errno, "cannot open %s", dir);
-	fs_sweep_temporary(fd, ".", ""); /* the VM is down and the project locked */
-	r = check_root(vm, rec, dir, err);
+	fs_sweep_temporary(fd, ".", "");        /* the VM is down and the project locked */
+	r = nics_undo(p->e, fd, vm->name, err); /* of a start that ended without a stop */
+	if (r == 0)
+		r = check_root(vm, rec, dir, err);
 	if (r == 0)
 		r = prepare_check_base(rec, err);
 	if (r == 0)

@@ -10,6 +10,7 @@
 #include <base/clock.h>
 #include <base/jsonx.h>
 #include <engine/attach.h>
+#include <engine/nics.h>
 #include <engine/stop.h>
 #include <engine/volumes.h>
 
@@ -84,8 +85,21 @@ static void fail(struct stop_vm *v, struct holos_error **why)
 	}
 }
 
+/* It is down: take back what its networks changed on this machine. */
+static bool undo_networks(struct stop_vm *v)
+{
+	_cleanup_(error_destroyp) struct holos_error *why = NULL;
+
+	if (nics_undo_vm(v->stop->e, v->stop->project->name, v->status->name, &why) == 0)
+		return true;
+	fail(v, &why);
+	return false;
+}
+
 static void is_down(struct stop_vm *v)
 {
+	if (!undo_networks(v))
+		return;
 	set_phase(v, STOP_DOWN);
 	volumes_confirm(v->stop->e->state, v->stop->project->name, v->status->name);
 	engine_phase(v->stop->e, v->status->name, "stopped", clock_now_ns() - v->began_ns, NULL);
@@ -196,7 +210,8 @@ static void ask(struct stop_vm *v)
 		return;
 	}
 	if (r == 0) {
-		set_phase(v, STOP_DOWN); /* nothing was running */
+		if (undo_networks(v))
+			set_phase(v, STOP_DOWN); /* nothing was running */
 		return;
 	}
 	if (r == 1)

@@ -16,6 +16,7 @@
 #include <base/jsonx.h>
 #include <base/units.h>
 #include <engine/attach.h>
+#include <engine/nics.h>
 #include <engine/up.h>
 #include <state/alive.h>
 
@@ -375,6 +376,9 @@ static int recreate(struct up_vm *v, struct holos_error **err)
 		if (alive.qemu || alive.monitor)
 			return error_set(err, ERR_FAILED,
 					 "its old QEMU is still there: nothing was removed");
+		r = nics_undo(u->e, dir, v->plan->name, err);
+		if (r < 0)
+			return r;
 	}
 	instance_record_destroy(steal_ptr(&v->rec));
 	r = state_discard_instance(u->e->state, project, v->plan->name, err);

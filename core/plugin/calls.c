@@ -7,6 +7,7 @@
 #include <base/alloc.h>
 #include <base/fs.h>
 #include <base/jsonx.h>
+#include <plugin/wire.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -165,6 +166,7 @@ int net_plan_parse(struct worker_result *res, const char *driver, struct net_pla
 	struct net_plan p = { 0 };
 	_cleanup_(error_destroyp) struct holos_error *why = NULL;
 
+	p.applies = jsonx_bool(res->value, "applies", false);
 	if (parse_strings(jsonx_arr(res->value, "qemu"), &p.qemu) &&
 	    parse_endpoints(jsonx_arr(res->value, "endpoints"), &p) &&
 	    parse_helpers(jsonx_arr(res->value, "helpers"), &p) && parse_files(res, &p, &why)) {
@@ -192,6 +194,52 @@ int net_plan(struct worker *w, const char *driver, struct json_object *options,
 	else
 		r = net_plan_parse(&res, driver, ret, err);
 	worker_result_finish(&res);
+	return r;
+}
+
+int net_journal(struct worker *w, const char *driver, struct json_object *options,
+		const struct net_nic *nic, char **ret, struct holos_error **err)
+{
+	struct worker_request rq = net_plan_request(driver, options, nic);
+	_cleanup_(json_putp) struct json_object *answer = NULL;
+	const char *journal;
+	int r;
+
+	rq.op = "journal";
+	r = worker_call_wait(w, &rq, &answer, err);
+	json_object_put(rq.args);
+	if (r < 0)
+		return r;
+	journal = jsonx_str(answer, "journal", NULL);
+	if (journal == NULL || strlen(journal) > NET_JOURNAL_MAX)
+		return error_set(err, ERR_FAILED, "network plugin \"%s\": it gave no journal",
+				 driver);
+	*ret = xstrdup(journal);
+	return 0;
+}
+
+int net_apply(struct worker *w, const char *driver, struct json_object *options,
+	      const struct net_nic *nic, const char *journal, struct holos_error **err)
+{
+	struct worker_request rq = net_plan_request(driver, options, nic);
+	int r;
+
+	rq.op = "apply";
+	jsonx_set_str(rq.args, "journal", journal);
+	r = worker_call_wait(w, &rq, NULL, err);
+	json_object_put(rq.args);
+	return r;
+}
+
+int net_undo(struct worker *w, const char *driver, const char *journal, struct holos_error **err)
+{
+	struct worker_request rq = { .kind = "net", .name = driver, .op = "undo" };
+	int r;
+
+	rq.args = json_object_new_object();
+	jsonx_set_str(rq.args, "journal", journal);
+	r = worker_call_wait(w, &rq, NULL, err);
+	json_object_put(rq.args);
 	return r;
 }
 

@@ -14,6 +14,7 @@
 #include <base/strv.h>
 #include <plugin/client.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -135,6 +136,7 @@ struct net_plan {
 	size_t n_endpoints;
 	struct net_file *files;
 	size_t n_files;
+	bool applies; /* the driver changes the machine: journal, apply, undo */
 };
 
 /* The NIC to plan for; everything is borrowed. */
@@ -157,6 +159,15 @@ int net_plan_parse(struct worker_result *res, const char *driver, struct net_pla
 		   struct holos_error **err);
 int net_plan(struct worker *w, const char *driver, struct json_object *options,
 	     const struct net_nic *nic, struct net_plan *ret, struct holos_error **err);
+
+/* What undo will need; *ret becomes the caller's.  To be kept on disk before
+ * net_apply() is called. */
+int net_journal(struct worker *w, const char *driver, struct json_object *options,
+		const struct net_nic *nic, char **ret, struct holos_error **err);
+int net_apply(struct worker *w, const char *driver, struct json_object *options,
+	      const struct net_nic *nic, const char *journal, struct holos_error **err);
+/* Take back what apply did, or began, or never did. */
+int net_undo(struct worker *w, const char *driver, const char *journal, struct holos_error **err);
 
 /* ---- provisioning -------------------------------------------------------- */
 

@@ -40,6 +40,7 @@ struct check {
 	const char *kind, *name; /* of the interface that is looked at */
 	struct strbuf faults;    /* of the rule that is looked at */
 	unsigned n_faults;
+	bool died;  /* in this interface */
 	int silent; /* a port that takes connections and says nothing */
 	uint16_t silent_port;
 };
@@ -91,9 +92,12 @@ static void call(struct check *c, struct worker_request *rq, uint64_t timeout_ns
 {
 	struct worker_result res;
 
+	if (c->died) /* what kills the worker once would do so every time */
+		return;
 	rq->timeout_ns = timeout_ns;
 	(void)worker_call_wait_result(c->worker, rq, NULL, &res);
 	judge(c, &res);
+	c->died = res.died;
 	worker_result_finish(&res);
 }
 
@@ -263,6 +267,7 @@ static void on_cancelled(void *data, struct worker_result *res)
 
 	if (res->died)
 		fault(state->c, res->reason);
+	state->c->died = res->died;
 	state->done = true;
 }
 
@@ -280,6 +285,8 @@ static void call_and_cancel(struct check *c, struct worker_request *rq, uint64_t
 	struct cancelling state = { .c = c };
 
 	(void)timeout_ns;
+	if (c->died)
+		return;
 	rq->timeout_ns = CALL_TIMEOUT;
 	state.call = worker_call(c->worker, rq, on_cancelled, &state);
 	state.timer = loop_add_timer(c->loop, clock_now_ns() + CANCEL_AFTER, on_due, &state);
@@ -379,6 +386,7 @@ static void check_iface(struct check *c, struct json_object *iface, const struct
 	_cleanup_(freep) char *cancels = NULL;
 	_cleanup_(json_putp) struct json_object *least = check_make_options(schema, 0);
 
+	c->died = false;
 	c->kind = kind->name;
 	c->name = jsonx_str(iface, "name", "");
 	calls = xasprintf("%s \"%s\" answers whatever its options are", kind->word, c->name);
@@ -390,6 +398,8 @@ static void check_iface(struct check *c, struct json_object *iface, const struct
 		each(c, options, call);
 	}
 	conclude(c, calls);
+	if (c->died)
+		return;
 	each(c, least, call_and_cancel);
 	conclude(c, cancels);
 }

@@ -25,6 +25,8 @@
 #define WIRE_CANCEL_FD 4
 #define WIRE_LINE_MAX  (16u << 20)
 #define WIRE_PHASE_MAX 8
+/* Bytes of a network's journal: sdk/include/holos/net.h. */
+#define NET_JOURNAL_MAX 4096
 /* The kind of requests that are for the worker itself: inspect.c. */
 #define WIRE_KIND_WORKER "worker"
 /* How the worker ends when its memory is used up. */

@@ -85,8 +85,10 @@ function(holos_add_plugin module)
 		# The same holds for a file of umask 002.
 		add_custom_command(TARGET ${target} POST_BUILD
 			COMMAND chmod go-w "$<TARGET_FILE:${target}>" VERBATIM)
-		install(TARGETS ${target} LIBRARY DESTINATION "${install_dir}"
-			COMPONENT "plugin-${module}")
+		if(NOT HOLOS_PLUGIN_NO_INSTALL)
+			install(TARGETS ${target} LIBRARY DESTINATION "${install_dir}"
+				COMPONENT "plugin-${module}")
+		endif()
 		set(what "$<TARGET_FILE:${target}>")
 	endif()
 	_holos_plugin_flags(${target} "${HOLOS_PLUGIN_INCLUDE_DIR}" ${arg_INCLUDES})
@@ -97,6 +99,9 @@ function(holos_add_plugin module)
 		DEPENDS ${target} holos-worker
 		COMMENT "Describing plugin ${module}" VERBATIM)
 	add_custom_target(${target}-manifest ALL DEPENDS "${manifest}")
+	if(HOLOS_PLUGIN_NO_INSTALL)
+		return()
+	endif()
 	install(FILES "${manifest}" DESTINATION "${install_dir}" COMPONENT "plugin-${module}")
 	set_property(GLOBAL APPEND PROPERTY HOLOS_PLUGINS "${module}")
 endfunction()

@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * ops_net.c - network plugins: plan.
+ * ops_net.c - network plugins: plan; journal, apply and undo.
  *
  * A plan changes nothing on the machine: a file that the plugin asks for is an
  * anonymous one here, and its content goes to the host, which makes the file
- * when the VM starts.  Drivers that also change the machine (apply) are refused
- * until the engine keeps their journal.
+ * when the VM starts.  What a driver changes on the machine (apply) it writes down
+ * before (journal), and the engine keeps that until it is undone.
  */
 #include <plugin/worker/endpoints.h>
 #include <plugin/worker/worker.h>
@@ -13,6 +13,7 @@
 #include <base/alloc.h>
 #include <base/fs.h>
 #include <base/jsonx.h>
+#include <plugin/wire.h>
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -95,6 +96,7 @@ static int anonymous_file(void)
 static holos_status plan_file(holos_plan *plan, const char *name, int *fd, const char **path)
 {
 	struct holos_call *c = plan->call;
+	_cleanup_(freep) char *own = NULL;
 
 	if (name == NULL || fd == NULL || path == NULL || name[0] == '\0' || name[0] == '.' ||
 	    strchr(name, '/') != NULL || !text_is_utf8(name))
@@ -104,12 +106,14 @@ static holos_status plan_file(holos_plan *plan, const char *name, int *fd, const
 	if (c->n_out_fds == WORKER_FDS_MAX)
 		return call_fail(c, HOLOS_E_INTERNAL, "plan wants more than %d files",
 				 WORKER_FDS_MAX);
+	/* Never the name of a file of holos itself, or of another NIC. */
+	own = xasprintf("net-%s-%s", jsonx_str(c->args, "id", ""), name);
 	*fd = anonymous_file();
 	if (*fd < 0)
 		return call_fail(c, HOLOS_E_IO, "cannot make a temporary file");
 	c->out_fds[c->n_out_fds++] = *fd;
-	json_object_array_add(plan->files, json_object_new_string(name));
-	strv_take(&plan->paths, fs_join(plan->dir, name));
+	json_object_array_add(plan->files, json_object_new_string(own));
+	strv_take(&plan->paths, fs_join(plan->dir, own));
 	*path = plan->paths.v[plan->paths.n - 1];
 	return HOLOS_OK;
 }
@@ -122,26 +126,22 @@ static const struct holos_plan_api plan_api = {
 	.file = plan_file,
 };
 
-static holos_status call_plan(struct holos_call *c, struct holos_plan *plan)
+/* The NIC of this call; ports is to be finished after it. */
+static struct holos_nic nic_of(struct holos_call *c, struct endpoints *ports)
 {
-	struct endpoints ports = endpoints_from_json(jsonx_arr(c->args, "ports"));
-	struct holos_nic nic = {
-		.size = sizeof(nic),
+	*ports = endpoints_from_json(jsonx_arr(c->args, "ports"));
+	return (struct holos_nic){
+		.size = sizeof(struct holos_nic),
 		.mtu = (uint32_t)jsonx_int(c->args, "mtu", 0),
 		.vm = jsonx_str(c->args, "vm", ""),
 		.id = jsonx_str(c->args, "id", ""),
 		.mac = jsonx_str(c->args, "mac", ""),
-		.ports = ports.list,
+		.ports = ports->list,
 		.project = jsonx_str(c->args, "project", ""),
 		.network = jsonx_str(c->args, "network", ""),
 		.group = jsonx_str(c->args, "group", NULL),
 		.group_port = (uint32_t)jsonx_int(c->args, "group_port", 0),
 	};
-	holos_status status;
-
-	status = c->iface->ops.net.plan(c->inst, &nic, plan, c, call_error_of(c));
-	endpoints_finish(&ports);
-	return status;
 }
 
 static holos_status run_plan(struct holos_call *c)
@@ -154,28 +154,91 @@ static holos_status run_plan(struct holos_call *c)
 		.endpoints = json_object_new_array(),
 		.files = json_object_new_array(),
 	};
+	struct endpoints ports;
+	struct holos_nic nic = nic_of(c, &ports);
 	holos_status status;
 
 	jsonx_set(c->result, "qemu", plan.qemu);
 	jsonx_set(c->result, "helpers", plan.helpers);
 	jsonx_set(c->result, "endpoints", plan.endpoints);
 	jsonx_set(c->result, "files", plan.files);
-	if (c->iface->ops.net.apply != NULL)
-		return call_fail(
-			c, HOLOS_E_UNAVAIL,
-			"it changes the machine (apply), which this holos does not support");
-	status = call_plan(c, &plan);
+	jsonx_set_bool(c->result, "applies", c->iface->ops.net.apply != NULL);
+	status = c->iface->ops.net.plan(c->inst, &nic, &plan, c, call_error_of(c));
 	strv_finish(&plan.paths);
+	endpoints_finish(&ports);
 	return status;
+}
+
+/* ---- changes of the machine ---------------------------------------------------- */
+
+/* The arguments of plan -> {"journal": "..."} */
+static holos_status run_journal(struct holos_call *c)
+{
+	char buf[NET_JOURNAL_MAX + 1] = "";
+	struct endpoints ports;
+	struct holos_nic nic = nic_of(c, &ports);
+	size_t len = 0;
+	holos_status status = HOLOS_E_INTERNAL;
+
+	if (c->iface->ops.net.journal == NULL)
+		call_fail(c, HOLOS_E_INTERNAL, "it changes nothing");
+	else
+		status = c->iface->ops.net.journal(c->inst, &nic, buf, NET_JOURNAL_MAX, &len,
+						   call_error_of(c));
+	endpoints_finish(&ports);
+	if (status != HOLOS_OK)
+		return status;
+	if (len > NET_JOURNAL_MAX || memchr(buf, '\0', len) != NULL || !text_is_utf8(buf))
+		return call_fail(c, HOLOS_E_INTERNAL, "journal is no text of at most %d bytes",
+				 NET_JOURNAL_MAX);
+	buf[len] = '\0';
+	jsonx_set_str(c->result, "journal", buf);
+	return HOLOS_OK;
+}
+
+/* The arguments of plan, and "journal". */
+static holos_status run_apply(struct holos_call *c)
+{
+	const char *journal = jsonx_str(c->args, "journal", NULL);
+	struct endpoints ports;
+	struct holos_nic nic = nic_of(c, &ports);
+	holos_status status;
+
+	if (c->iface->ops.net.apply == NULL || journal == NULL)
+		status = call_fail(c, HOLOS_E_INTERNAL, "apply without a journal");
+	else
+		status = c->iface->ops.net.apply(c->inst, &nic, journal, c, call_error_of(c));
+	endpoints_finish(&ports);
+	return status;
+}
+
+static holos_status run_undo(struct holos_call *c)
+{
+	const char *journal = jsonx_str(c->args, "journal", NULL);
+
+	if (c->iface->ops.net.undo == NULL || journal == NULL)
+		return call_fail(c, HOLOS_E_INTERNAL, "it undoes nothing");
+	return c->iface->ops.net.undo(c->iface->plugin->state, journal, c, call_error_of(c));
 }
 
 static const char *missing(const union worker_ops *ops)
 {
-	return ops->net.plan == NULL ? "plan" : NULL;
+	const struct holos_net_ops *net = &ops->net;
+	bool some = net->journal != NULL || net->apply != NULL || net->undo != NULL;
+
+	if (net->plan == NULL)
+		return "plan";
+	if (!some)
+		return NULL;
+	return net->journal == NULL ? "journal"
+	       : net->apply == NULL ? "apply"
+	       : net->undo == NULL  ? "undo"
+				    : NULL;
 }
 
 static const struct worker_op ops[] = {
-	{ "plan", run_plan, false },
+	{ "plan", run_plan, false },   { "journal", run_journal, false },
+	{ "apply", run_apply, false }, { "undo", run_undo, true },
 	{ NULL, NULL, false },
 };
 

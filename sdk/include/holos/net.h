@@ -36,14 +36,16 @@ struct holos_net_ops {
 	                     holos_error *err);
 	/* Change the machine (make a tap, a lease).  `journal` is written to
 	 * disk before apply is called and handed to undo, maybe by a later
-	 * process, maybe by a later holos.  May be NULL with undo. */
+	 * process, maybe by a later holos.  At most 4096 bytes of UTF-8.
+	 * journal, apply and undo are all there, or none of them is. */
 	holos_status (*journal)(void *inst, const struct holos_nic *nic,
 	                        char *buf, size_t cap, size_t *len,
 	                        holos_error *err);
 	holos_status (*apply)(void *inst, const struct holos_nic *nic,
 	                      const char *journal, holos_call *call,
 	                      holos_error *err);
-	/* Must succeed if there is nothing left to undo.  Takes state, not an
+	/* Called when the VM is down, also for what apply did in part or never.
+	 * Must succeed if there is nothing left to undo.  Takes state, not an
 	 * instance: the options may be gone. */
 	holos_status (*undo)(void *state, const char *journal,
 	                     holos_call *call, holos_error *err);

@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * nics.h - what the network drivers say of a VM's NICs, and what they change on
+ * this machine for it.
+ *
+ * networks.json in the instance's directory holds the journals of what was
+ * changed: written before a driver changes anything, taken back entry by entry
+ * when it was undone.  Where it is, something may be left to undo.
+ */
+#ifndef ENGINE_NICS_H
+#define ENGINE_NICS_H
+
+#include <engine/prepare.h>
+#include <monitor/launch.h>
+#include <plugin/calls.h>
+#include <state/records.h>
+
+#define NICS_FILE "networks.json"
+
+/* One NIC as its driver is asked about it. */
+struct nic_request {
+	const char *driver; /* the project's, or a constant */
+	char *id, *dir;
+	struct json_object *options;
+	struct net_nic nic;
+	struct net_plan plan;
+};
+
+struct nics {
+	struct nic_request *requests;
+	size_t n;
+	struct strv *args; /* QEMU's arguments, for each NIC */
+	struct net_endpoint *ends;
+};
+
+void nics_finish(struct nics *n);
+
+/* Ask the drivers.  Nothing is changed on the machine. */
+int nics_plan(struct prepare *p, const struct plan_vm *vm, const struct instance_record *rec,
+	      const char *dir, struct nics *ret, struct holos_error **err);
+/* Ask the network drivers as a start would, with made-up ephemeral ports: what
+ * they refuse, they refuse now. */
+int nics_check(struct prepare *p, const struct plan_vm *vm, struct holos_error **err);
+/* The helper processes go into launch.json: the monitor runs them. */
+void nics_fill_launch(const struct nics *n, struct launch *l);
+/* Make the drivers' files and let them change the machine.  After a failure what
+ * was done is undone. */
+int nics_apply(struct engine *e, const struct nics *n, int dirfd, const char *vm,
+	       struct holos_error **err);
+/* Undo what earlier starts of the VM, which is down, have left.  May be repeated.
+ * A driver that is no longer installed is told of with its journal, and what it
+ * did is given up; one that fails leaves its entry. */
+int nics_undo(struct engine *e, int dirfd, const char *vm, struct holos_error **err);
+/* The same for a VM by name; without a directory there is nothing to undo. */
+int nics_undo_vm(struct engine *e, const char *project, const char *vm, struct holos_error **err);
+
+#endif

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * nicsapply.c - see nics.h: what drivers change on this machine, and how it is
+ * undone.  Intent before effect: a driver is not let at the machine before its
+ * journal is on the disk.
+ */
+#include <engine/nics.h>
+
+#include <base/alloc.h>
+#include <base/fs.h>
+#include <base/jsonx.h>
+#include <base/names.h>
+#include <engine/context.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NICS_FORMAT   1
+#define NICS_FILE_MAX (1u << 20)
+
+static int write_journals(int dirfd, struct json_object *entries, struct holos_error **err)
+{
+	_cleanup_(json_putp) struct json_object *obj = json_object_new_object();
+	_cleanup_(freep) char *text = NULL;
+
+	if (jsonx_len(entries) == 0) {
+		if (unlinkat(dirfd, NICS_FILE, 0) < 0 && errno != ENOENT)
+			return error_sys(err, ERR_FAILED, errno, "cannot remove %s", NICS_FILE);
+		return 0;
+	}
+	jsonx_set_int(obj, "format", NICS_FORMAT);
+	jsonx_set(obj, "applied", json_object_get(entries));
+	text = jsonx_pretty(obj);
+	return fs_write_atomic(dirfd, NICS_FILE, text, strlen(text), 0600, err);
+}
+
+/* *ret NULL: nothing was applied. */
+static int read_journals(int dirfd, struct json_object **ret, struct holos_error **err)
+{
+	_cleanup_(json_putp) struct json_object *obj = NULL;
+	struct json_object *entries;
+
+	*ret = NULL;
+	if (fs_absent(dirfd, NICS_FILE))
+		return 0;
+	if (jsonx_read_file(dirfd, NICS_FILE, NICS_FILE_MAX, &obj, err) < 0)
+		return -ERR_FAILED;
+	entries = jsonx_arr(obj, "applied");
+	if (jsonx_int(obj, "format", 0) != NICS_FORMAT || jsonx_len(entries) > RECORD_NICS_MAX)
+		return error_set(err, ERR_HOST, "%s is of a newer holos", NICS_FILE);
+	*ret = json_object_get(entries);
+	return 0;
+}
+
+/* ---- undo ------------------------------------------------------------------------ */
+
+/* 1: it cannot be undone by anybody here, and that was told. */
+static int undo_one(struct engine *e, struct json_object *entry, const char *vm,
+		    struct holos_error **err)
+{
+	_cleanup_(error_destroyp) struct holos_error *why = NULL;
+	const struct plugin_info *info;
+	const char *driver = jsonx_str(entry, "driver", "");
+	const char *journal = jsonx_str(entry, "journal", "");
+
+	if (!names_is_plugin(driver))
+		return error_set(err, ERR_FAILED, "%s names no network driver", NICS_FILE);
+	if (registry_find(engine_registry(e), "net", driver, &info, &why) < 0) {
+		engine_warn(e,
+			    "%s: what network driver \"%s\" did to this machine is not undone: "
+			    "%s%s%s%s; "
+			    "its journal: %s",
+			    vm, driver, why->message, why->hint != NULL ? " (" : "",
+			    why->hint != NULL ? why->hint : "", why->hint != NULL ? ")" : "",
+			    journal);
+		return 1;
+	}
+	return net_undo(engine_worker(e), driver, journal, err);
+}
+
+static int undo_all(struct engine *e, int dirfd, struct json_object *entries, const char *vm,
+		    struct holos_error **err)
+{
+	_cleanup_(json_putp) struct json_object *left = json_object_new_array();
+	_cleanup_(error_destroyp) struct holos_error *first = NULL;
+	int r = 0;
+
+	/* Backwards: what came last may stand on what came first. */
+	for (size_t i = jsonx_len(entries); i-- > 0;) {
+		_cleanup_(error_destroyp) struct holos_error *why = NULL;
+		struct json_object *entry = json_object_array_get_idx(entries, i);
+
+		if (undo_one(e, entry, vm, &why) >= 0)
+			continue;
+		json_object_array_add(left, json_object_get(entry));
+		if (first == NULL)
+			first = steal_ptr(&why);
+	}
+	/* The file is in the order of the starts. */
+	_cleanup_(json_putp) struct json_object *ordered = json_object_new_array();
+	for (size_t i = jsonx_len(left); i-- > 0;)
+		json_object_array_add(ordered, json_object_get(json_object_array_get_idx(left, i)));
+	r = write_journals(dirfd, ordered, err);
+	return r < 0 || first == NULL ? r : error_move(err, &first);
+}
+
+int nics_undo(struct engine *e, int dirfd, const char *vm, struct holos_error **err)
+{
+	_cleanup_(json_putp) struct json_object *entries = NULL;
+	int r = read_journals(dirfd, &entries, err);
+
+	return r < 0 || entries == NULL ? r : undo_all(e, dirfd, entries, vm, err);
+}
+
+int nics_undo_vm(struct engine *e, const char *project, const char *vm, struct holos_error **err)
+{
+	_cleanup_(closep) int dirfd =
+		state_open_dir(e->state, false, "instances/%s/%s", project, vm);
+
+	return dirfd >= 0 ? nics_undo(e, dirfd, vm, err) : 0;
+}
+
+/* ---- apply ------------------------------------------------------------------------- */
+
+/* Files whose names the worker has made ("net-net0-NAME"): never one of ours. */
+static int write_files(const struct nics *n, int dirfd, struct holos_error **err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < n->n && r == 0; i++) {
+		const struct net_plan *plan = &n->requests[i].plan;
+
+		for (size_t k = 0; k < plan->n_files && r == 0; k++) {
+			const struct net_file *f = &plan->files[k];
+
+			if (strncmp(f->name, "net-", 4) != 0 || strchr(f->name, '/') != NULL)
+				r = error_set(err, ERR_FAILED,
+					      "network plugin \"%s\": \"%s\" is no "
+					      "name of a file",
+					      n->requests[i].driver, f->name);
+			else
+				r = fs_write_replace(dirfd, f->name, f->data, f->len, 0600, err);
+		}
+	}
+	return r;
+}
+
+static int collect(struct engine *e, const struct nics *n, struct json_object *entries,
+		   struct holos_error **err)
+{
+	for (size_t i = 0; i < n->n; i++) {
+		const struct nic_request *rq = &n->requests[i];
+		_cleanup_(freep) char *journal = NULL;
+		struct json_object *entry;
+		int r;
+
+		if (!rq->plan.applies)
+			continue;
+		r = net_journal(engine_worker(e), rq->driver, rq->options, &rq->nic, &journal, err);
+		if (r < 0)
+			return r;
+		entry = json_object_new_object();
+		jsonx_set_str(entry, "driver", rq->driver);
+		jsonx_set_str(entry, "network", rq->nic.network);
+		jsonx_set_str(entry, "nic", rq->id);
+		jsonx_set_str(entry, "journal", journal);
+		json_object_array_add(entries, entry);
+	}
+	return 0;
+}
+
+static int apply_all(struct engine *e, const struct nics *n, struct json_object *entries,
+		     struct holos_error **err)
+{
+	size_t at = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < n->n && r == 0; i++) {
+		const struct nic_request *rq = &n->requests[i];
+		struct json_object *entry;
+
+		if (!rq->plan.applies)
+			continue;
+		entry = json_object_array_get_idx(entries, at++);
+		r = net_apply(engine_worker(e), rq->driver, rq->options, &rq->nic,
+			      jsonx_str(entry, "journal", ""), err);
+	}
+	return r;
+}
+
+int nics_apply(struct engine *e, const struct nics *n, int dirfd, const char *vm,
+	       struct holos_error **err)
+{
+	_cleanup_(json_putp) struct json_object *entries = json_object_new_array();
+	int r = write_files(n, dirfd, err);
+
+	if (r == 0)
+		r = collect(e, n, entries, err);
+	if (r < 0 || jsonx_len(entries) == 0)
+		return r;
+	r = write_journals(dirfd, entries, err);
+	if (r < 0)
+		return r;
+	r = apply_all(e, n, entries, err);
+	if (r < 0) { /* what cannot be undone now stays in the file */
+		_cleanup_(error_destroyp) struct holos_error *why = NULL;
+
+		if (undo_all(e, dirfd, entries, vm, &why) < 0)
+			engine_warn(e, "%s: %s", vm, why->message);
+	}
+	return r;
+}
