@@ -128,6 +128,9 @@ int cli_engine(const struct common *c, const char *verb, bool writing, struct en
 /* Load the compose file; warnings are printed. */
 int cli_project(const struct common *c, const struct strv *services, struct project **ret,
 		struct holos_error **err);
+/* Translate its Dockerfiles, where it has some; engine_up() does so by itself. */
+int cli_build(const struct common *c, const char *verb, struct project *p,
+	      struct holos_error **err);
 /* Only merged, as YAML with its variables left; the caller frees. */
 int cli_project_merged(const struct common *c, char **ret, struct holos_error **err);
 /* The same for a recorded project, from the file it came from. */

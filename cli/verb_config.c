@@ -138,6 +138,9 @@ static int config(const struct config *c, const struct strv *operands, struct ho
 		return r;
 	}
 	r = cli_project(&c->common, NULL, &p, err);
+	/* What they are, a Dockerfile has a say in. */
+	if (r == 0 && (c->hash || c->images))
+		r = cli_build(&c->common, "config", p, err);
 	return r < 0 ? r : print_model(p, c, operands->n != 0 ? operands->v[0] : NULL, err);
 }
 

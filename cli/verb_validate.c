@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * verb_validate.c - holos validate: is the file right, and what does it mean?
- * No network, no plugin code, no lock.
+ * No network, no lock, and no plugin code in this process: a Dockerfile is read by
+ * a worker.
  */
 #include <base/alloc.h>
 #include <base/jsonx.h>
@@ -212,6 +213,8 @@ int verb_validate(const struct verb *v, int argc, char **argv, struct holos_erro
 	r = options_at_most(&operands, 0, err);
 	if (r == 0)
 		r = cli_project(&c, NULL, &p, err);
+	if (r == 0)
+		r = cli_build(&c, "validate", p, err);
 	if (r < 0)
 		return r;
 	reg = registry_create(NULL);

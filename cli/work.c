@@ -240,6 +240,20 @@ int cli_project(const struct common *c, const struct strv *services, struct proj
 	return r;
 }
 
+int cli_build(const struct common *c, const char *verb, struct project *p, struct holos_error **err)
+{
+	_cleanup_(engine_destroyp) struct engine *e = NULL;
+	bool any = false;
+	int r;
+
+	for (size_t i = 0; i < p->n_services; i++)
+		any = any || p->services[i].dockerfile != NULL;
+	if (!any)
+		return 0;
+	r = cli_engine(c, verb, false, &e, err);
+	return r == 0 ? engine_build(e, p, err) : r;
+}
+
 int cli_project_recorded(const struct common *c, const struct state *s, const char *name,
 			 struct project **ret, struct holos_error **err)
 {

@@ -69,6 +69,18 @@ void strbuf_clear(struct strbuf *b)
 		b->s[0] = '\0';
 }
 
+void strbuf_add_quoted(struct strbuf *b, const char *word)
+{
+	strbuf_addc(b, '\'');
+	for (; *word != '\0'; word++) {
+		if (*word == '\'')
+			strbuf_adds(b, "'\\''");
+		else
+			strbuf_addc(b, *word);
+	}
+	strbuf_addc(b, '\'');
+}
+
 char *strbuf_steal(struct strbuf *b)
 {
 	char *s = b->s != NULL ? b->s : xstrdup("");

@@ -23,6 +23,8 @@ void strbuf_add(struct strbuf *b, const void *data, size_t len);
 void strbuf_adds(struct strbuf *b, const char *s);
 void strbuf_addc(struct strbuf *b, char c);
 void strbuf_addf(struct strbuf *b, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* As one word of sh, in single quotes. */
+void strbuf_add_quoted(struct strbuf *b, const char *word);
 /* Make room for n more bytes at b->s + b->len. */
 void strbuf_reserve(struct strbuf *b, size_t n);
 /* Drop the first n bytes. */

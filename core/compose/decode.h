@@ -65,4 +65,7 @@ bool restart_parse(const char *text, struct service *s);
 decode_fn decode_depends_on, decode_healthcheck, decode_test;
 decode_fn decode_restart, decode_replicas, decode_grace;
 
+/* Is this the path of a local image, and not the name of one? */
+bool image_is_path(const char *s);
+
 #endif

@@ -56,7 +56,7 @@ static bool ends_with(const char *s, const char *end)
 }
 
 /* A local file or the name of an image: contract.md section 10. */
-static bool image_is_path(const char *s)
+bool image_is_path(const char *s)
 {
 	if (s[0] == '/' || strncmp(s, "./", 2) == 0 || strncmp(s, "../", 3) == 0 ||
 	    strncmp(s, "~/", 2) == 0)

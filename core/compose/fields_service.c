@@ -192,6 +192,8 @@ static const char *const image_format_words[] = { "qcow2", "raw", NULL };
 static const char *const image_os_words[] = { "systemd", "openrc", NULL };
 static const struct shape image_format = { .kind = SHAPE_WORD, .words = image_format_words };
 static const struct shape image_os = { .kind = SHAPE_WORD, .words = image_os_words };
+static const char *const dockerfile_cmd_words[] = { "service", NULL };
+static const struct shape dockerfile_cmd = { .kind = SHAPE_WORD, .words = dockerfile_cmd_words };
 static const struct shape image = {
 	.kind = SHAPE_STRING,
 	.flags = SHAPE_NONEMPTY,
@@ -327,6 +329,14 @@ static const struct field service_fields[] = {
 	  .doc = "A Dockerfile whose steps are run at the first boot; its directory is the build "
 		 "context.",
 	  .example = "./Dockerfile" },
+	{ .key = "dockerfile_cmd",
+	  .shape = &dockerfile_cmd,
+	  .offset = SERVICE(dockerfile_cmd),
+	  .mark = NO_OFFSET,
+	  .change = CHANGE_RECREATE,
+	  .doc = "`service` makes the Dockerfile's `ENTRYPOINT` and `CMD` a service of the guest's "
+		 "init (systemd, OpenRC); without it they are errors.",
+	  .example = "service" },
 	{ .key = "replicas",
 	  .shape = &replicas,
 	  .offset = SERVICE(replicas),

@@ -191,7 +191,12 @@ struct service {
 	const char *image_os;     /* "systemd", "openrc"; NULL: by the image */
 	const char *dockerfile;   /* absolute, or NULL */
 	struct mark dockerfile_mark;
+	const char *dockerfile_cmd;    /* "service": CMD and ENTRYPOINT become one; or NULL */
 	const char *dockerfile_sha256; /* of its text, in hex; NULL without one */
+	/* What a provision plugin made of it (build.h); NULL: not asked yet.  Then
+	 * dockerfile_sha256 is of all that, and of the files it copies. */
+	const char *build_steps;  /* JSON */
+	const char *build_copies; /* JSON; NULL: it copies nothing */
 
 	unsigned replicas; /* 1..256 */
 	struct mark replicas_mark;

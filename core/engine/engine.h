@@ -63,8 +63,13 @@ struct registry;
  * options it gives them?  By manifests alone: no plugin code runs. */
 int check_project_plugins(const struct project *p, struct registry *reg, struct holos_error **err);
 
+/* Translate the Dockerfiles of a project (in a worker) and put the result into
+ * the model: steps, digest, image, healthcheck.  What was translated before is
+ * left.  engine_up() does it by itself. */
+int engine_build(struct engine *e, struct project *p, struct holos_error **err);
+
 struct up_options {
-	const struct project *project;
+	struct project *project; /* its Dockerfiles are translated in place */
 	const char *const *services; /* NULL or empty: all; else these and what they need */
 	bool start_only;             /* `start`: what is there keeps its spec */
 	const char *const *recreate; /* services whose root disk may be made anew; ["*"]: all */

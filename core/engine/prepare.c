@@ -34,6 +34,8 @@
 
 #define SEED_FILE    "seed.iso"
 #define SEED_TEMP    "seed.iso.tmp"
+#define CONTEXT_FILE "context.img"
+#define CONTEXT_TEMP "context.img.tmp"
 #define ROOT_FILE    "root.qcow2"
 #define NVRAM_FILE   "OVMF_VARS.fd"
 #define DEFAULT_USER "ubuntu"
@@ -336,6 +338,7 @@ static int write_seed(struct prepare *p, const struct plan_vm *vm,
 	_cleanup_(json_putp) struct json_object *steps = NULL;
 	_cleanup_(closep) int seed = -1;
 	_cleanup_(closep) int secret = -1;
+	_cleanup_(closep) int context = -1;
 	struct provision_secret secrets[1] = { { KEYS_HOST_KEY, -1 } };
 	struct plan_steps_input in = { .plan = p->plan,
 				       .vm = vm,
@@ -350,17 +353,27 @@ static int write_seed(struct prepare *p, const struct plan_vm *vm,
 	if (r < 0)
 		return r;
 	in.host_key = host_key;
+	/* The first boot takes what it copies from it; it is never another. */
+	in.copies = vm->service->build_copies != NULL && !fs_exists(dir, CONTEXT_FILE);
 	steps = plan_steps(&in);
+	if (in.copies)
+		context = openat(dir, CONTEXT_TEMP,
+				 O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	secret = openat(dir, KEYS_HOST_KEY, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	seed = openat(dir, SEED_TEMP, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (secret < 0 || seed < 0)
+	if (secret < 0 || seed < 0 || (in.copies && context < 0))
 		return error_sys(err, ERR_FAILED, errno, "cannot write the seed of %s", rec->name);
 	secrets[0].fd = secret;
-	r = provision_seed(engine_worker(p->e), "cloud-init", NULL, steps, seed, secrets, 1, err);
+	r = provision_seed(engine_worker(p->e), "cloud-init", NULL, steps, seed, context, secrets,
+			   1, err);
+	if (r == 0 && in.copies && renameat(dir, CONTEXT_TEMP, dir, CONTEXT_FILE) < 0)
+		r = error_sys(err, ERR_FAILED, errno, "cannot write the seed of %s", rec->name);
 	if (r == 0 && renameat(dir, SEED_TEMP, dir, SEED_FILE) < 0)
 		r = error_sys(err, ERR_FAILED, errno, "cannot write the seed of %s", rec->name);
-	if (r < 0)
+	if (r < 0) {
 		unlinkat(dir, SEED_TEMP, 0);
+		unlinkat(dir, CONTEXT_TEMP, 0);
+	}
 	return r;
 }
 
@@ -465,6 +478,7 @@ static int build_launch(struct prepare *p, const struct plan_vm *vm,
 	_cleanup_(launch_destroyp) struct launch *l = launch_create();
 	_cleanup_(freep) char *seed = fs_join(dir, SEED_FILE);
 	_cleanup_(freep) char *nvram = fs_join(dir, NVRAM_FILE);
+	_cleanup_(freep) char *context = fs_join(dir, CONTEXT_FILE);
 	struct strv argv = STRV_INIT;
 	_cleanup_(nics_finish) struct nics nics = { 0 };
 	struct base_image boot = { 0 };
@@ -479,6 +493,7 @@ static int build_launch(struct prepare *p, const struct plan_vm *vm,
 				      .root = rec->root,
 				      .root_format = rec->root_format,
 				      .seed = seed,
+				      .context = fs_exists(dirfd, CONTEXT_FILE) ? context : NULL,
 				      .volumes = volumes->disks,
 				      .n_volumes = volumes->n };
 	int r = nics_plan(p, vm, rec, dir, &nics, err);

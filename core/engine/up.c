@@ -495,8 +495,10 @@ static void write_snapshot(struct up *u)
 int engine_up(struct engine *e, const struct up_options *o, struct holos_error **err)
 {
 	struct up u = { .e = e, .o = o, .project = o->project, .err = err };
-	int r = prepare_all(&u, err);
+	int r = engine_build(e, o->project, err);
 
+	if (r == 0)
+		r = prepare_all(&u, err);
 	if (r == 0) {
 		up_run(&u);
 		write_snapshot(&u);

@@ -175,17 +175,6 @@ int up_check_space(struct up *u, struct holos_error **err)
 			 units_format_size(room, a), units_format_size(need, b));
 }
 
-static int no_builder(struct up *u, const struct service *s, struct holos_error **err)
-{
-	const struct plugin_info *info;
-
-	if (registry_find(engine_registry(u->e), "provision", "dockerfile", &info, err) == 0)
-		error_set(err, ERR_HOST,
-			  "plugin \"dockerfile\" is of another holos: this one does not "
-			  "call it yet");
-	return error_wrap(err, "service \"%s\"", s->name);
-}
-
 /* Point at the image that could not be had; one that is not there is a mistake
  * of the file's. */
 static int blame_image(const struct service *s, struct holos_error **err)
@@ -213,8 +202,6 @@ int up_obtain_images(struct up *u, struct holos_error **err)
 
 		if (!up_creates(v) || s->vm.root_disk != NULL || base->path != NULL)
 			continue;
-		if (s->dockerfile != NULL || s->image == NULL)
-			return no_builder(u, s, err);
 		r = images_obtain(u->e, s->image, s->image_path, s->image_format, base, err);
 		if (r == 0)
 			r = check_shares(s, base, err);

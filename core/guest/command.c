@@ -13,22 +13,10 @@
 #include <stdbool.h>
 #include <string.h>
 
-void command_quote(struct strbuf *b, const char *word)
-{
-	strbuf_addc(b, '\'');
-	for (; *word != '\0'; word++) {
-		if (*word == '\'')
-			strbuf_adds(b, "'\\''");
-		else
-			strbuf_addc(b, *word);
-	}
-	strbuf_addc(b, '\'');
-}
-
 static void add_word(struct strbuf *b, const char *word)
 {
 	strbuf_addc(b, ' ');
-	command_quote(b, word);
+	strbuf_add_quoted(b, word);
 }
 
 char *command_line(const char *const *argv, const char *const *env, const char *workdir)
@@ -47,7 +35,7 @@ char *command_line(const char *const *argv, const char *const *env, const char *
 		strbuf_adds(&dir, prefix);
 		strbuf_adds(&dir, workdir);
 		strbuf_adds(&b, "cd ");
-		command_quote(&b, dir.s);
+		strbuf_add_quoted(&b, dir.s);
 		strbuf_adds(&b, " && ");
 		strbuf_finish(&dir);
 	}

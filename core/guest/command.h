@@ -7,9 +7,6 @@
 
 #include <base/strbuf.h>
 
-/* Add one word such that any POSIX shell takes it as exactly that word. */
-void command_quote(struct strbuf *b, const char *word);
-
 /* The command line for the guest's login shell: argv with its boundaries, in
  * workdir (NULL: where the shell starts), with env ("K=V") added.  argv NULL is
  * the login shell, with workdir and env; NULL is returned when a plain shell

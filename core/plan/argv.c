@@ -176,6 +176,11 @@ void plan_argv(const struct plan_argv_input *in, struct strv *ret)
 	if (in->seed != NULL)               /* 13 */
 		add_path(ret, "-drive", "if=virtio,media=cdrom,readonly=on,format=raw,file=", NULL,
 			 in->seed, "");
+	if (in->context != NULL) {
+		add_path(ret, "-drive", "id=context,if=none,format=raw,readonly=on,file=", NULL,
+			 in->context, "");
+		add(ret, "-device", "virtio-blk-pci,drive=context,serial=holos-context");
+	}
 	add_shares(in, ret);                        /* 14 */
 	add_volumes(in, ret);                       /* 15 */
 	for (size_t i = 0; i < s->n_devices; i++) { /* 16 */

@@ -28,7 +28,8 @@ struct plan_argv_input {
 	bool root_user;   /* holos runs as root: shares map ownership */
 	const char *root; /* root disk and its format */
 	const char *root_format;
-	const char *seed; /* NULL: none */
+	const char *seed;    /* NULL: none */
+	const char *context; /* the disk with what a Dockerfile copies; NULL: none */
 	/* Direct boot, all or none. */
 	const char *kernel, *initrd, *cmdline;
 	const char *firmware_code, *firmware_vars; /* UEFI, both or none */

@@ -4,9 +4,13 @@
  */
 #include <base/alloc.h>
 #include <base/jsonx.h>
+#include <base/strbuf.h>
 #include <plan/steps.h>
 
 #include <string.h>
+
+/* Read by the script of a Dockerfile (plugins/provision/dockerfile/build.sh). */
+#define BUILD_ENV "/var/lib/holos/build.env"
 
 static struct json_object *user(const struct plan_steps_input *in)
 {
@@ -111,10 +115,45 @@ static struct json_object *mounts(const struct service *s)
 	return arr;
 }
 
-static struct json_object *files(const struct cloud_init *ci)
+/* Both lists, those of the Dockerfile's steps first. */
+static void put_lists(struct json_object *o, const char *key, struct json_object *build,
+		      struct json_object *own)
 {
+	struct json_object *first = jsonx_arr(build, key);
+	struct json_object *all = json_object_new_array();
+
+	for (size_t i = 0; i < jsonx_len(first); i++)
+		json_object_array_add(all, json_object_get(json_object_array_get_idx(first, i)));
+	for (size_t i = 0; i < jsonx_len(own); i++)
+		json_object_array_add(all, json_object_get(json_object_array_get_idx(own, i)));
+	json_object_put(own);
+	jsonx_set(o, key, all);
+}
+
+/* The compose file's variables for the script of a Dockerfile, over its own. */
+static void add_build_env(struct json_object *arr, const struct service *s)
+{
+	struct json_object *o = json_object_new_object();
+	struct strbuf b = STRBUF_INIT;
+
+	for (size_t i = 0; i < s->n_environment; i++) {
+		strbuf_addf(&b, "export %s=", s->environment[i].key);
+		strbuf_add_quoted(&b, s->environment[i].value);
+		strbuf_addc(&b, '\n');
+	}
+	jsonx_set_str(o, "path", BUILD_ENV);
+	jsonx_set_str(o, "content", b.s);
+	json_object_array_add(arr, o);
+	strbuf_finish(&b);
+}
+
+static struct json_object *files(const struct service *s)
+{
+	const struct cloud_init *ci = &s->cloud_init;
 	struct json_object *arr = json_object_new_array();
 
+	if (s->build_steps != NULL && s->n_environment != 0)
+		add_build_env(arr, s);
 	for (size_t i = 0; i < ci->n_write_files; i++) {
 		struct json_object *o = json_object_new_object();
 
@@ -146,10 +185,27 @@ static struct json_object *commands(const struct guest_command *c, size_t n)
 	return arr;
 }
 
-static struct json_object *environment(const struct service *s)
+static bool has_variable(const struct service *s, const char *name)
 {
+	for (size_t i = 0; i < s->n_environment; i++) {
+		if (strcmp(s->environment[i].key, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The compose file wins over ENV. */
+static struct json_object *environment(const struct service *s, struct json_object *build)
+{
+	struct json_object *env = jsonx_arr(build, "environment");
 	struct json_object *arr = json_object_new_array();
 
+	for (size_t i = 0; i < jsonx_len(env); i++) {
+		struct json_object *var = json_object_array_get_idx(env, i);
+
+		if (!has_variable(s, jsonx_str(var, "name", "")))
+			json_object_array_add(arr, json_object_get(var));
+	}
 	for (size_t i = 0; i < s->n_environment; i++) {
 		struct json_object *o = json_object_new_object();
 
@@ -165,6 +221,11 @@ struct json_object *plan_steps(const struct plan_steps_input *in)
 	const struct service *s = in->vm->service;
 	struct json_object *o = json_object_new_object();
 	struct json_object *key = json_object_new_object();
+	_cleanup_(json_putp) struct json_object *build = NULL;
+
+	/* Ours, written by json-c: it is read as it was. */
+	if (s->build_steps != NULL)
+		build = json_tokener_parse(s->build_steps);
 
 	jsonx_set_int(o, "format", 1);
 	jsonx_set_str(o, "instance_id", in->instance_id);
@@ -177,11 +238,16 @@ struct json_object *plan_steps(const struct plan_steps_input *in)
 	jsonx_set(o, "nics", nics(in->vm));
 	jsonx_set(o, "volumes", volumes(in));
 	jsonx_set(o, "mounts", mounts(s));
-	jsonx_set(o, "files", files(&s->cloud_init));
+	put_lists(o, "files", build, files(s));
 	jsonx_set(o, "packages", strings(s->cloud_init.packages));
-	jsonx_set(o, "environment", environment(s));
+	jsonx_set(o, "environment", environment(s, build));
 	jsonx_set(o, "bootcmd", commands(s->cloud_init.bootcmd, s->cloud_init.n_bootcmd));
-	jsonx_set(o, "runcmd", commands(s->cloud_init.runcmd, s->cloud_init.n_runcmd));
+	put_lists(o, "runcmd", build,
+		  commands(s->cloud_init.runcmd, s->cloud_init.n_runcmd));
+	if (in->copies && s->build_copies != NULL) {
+		jsonx_set_str(o, "context", jsonx_str(build, "context", NULL));
+		jsonx_set(o, "copies", json_tokener_parse(s->build_copies));
+	}
 	jsonx_set_bool(o, "serial_console", false); /* a shell without a password is not for all */
 	if (s->cloud_init.user_data != NULL)
 		jsonx_set_str(o, "user_data", s->cloud_init.user_data);

@@ -29,6 +29,7 @@ struct plan_steps_input {
 	const char *host_key;    /* public line of the guest's SSH host key */
 	const struct plan_volume *volumes;
 	size_t n_volumes;
+	bool copies; /* name the files of the context disk: it is to be written */
 };
 
 /* The caller owns the result. */

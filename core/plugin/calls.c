@@ -5,6 +5,7 @@
 #include <plugin/calls.h>
 
 #include <base/alloc.h>
+#include <base/clock.h>
 #include <base/fs.h>
 #include <base/jsonx.h>
 #include <plugin/wire.h>
@@ -245,9 +246,13 @@ int net_undo(struct worker *w, const char *driver, const char *journal, struct h
 
 /* ---- provisioning ----------------------------------------------------------- */
 
+/* Copying gigabytes takes as long as it takes. */
+#define CONTEXT_TIMEOUT_NS (30 * 60 * NS_PER_S)
+
 int provision_seed(struct worker *w, const char *plugin, struct json_object *options,
-		   struct json_object *steps, int fd, const struct provision_secret *secrets,
-		   size_t n_secrets, struct holos_error **err)
+		   struct json_object *steps, int fd, int context,
+		   const struct provision_secret *secrets, size_t n_secrets,
+		   struct holos_error **err)
 {
 	_cleanup_(json_putp) struct json_object *args = json_object_new_object();
 	_cleanup_(strv_finish) struct strv names = STRV_INIT;
@@ -257,9 +262,10 @@ int provision_seed(struct worker *w, const char *plugin, struct json_object *opt
 				     .op = "seed",
 				     .options = options,
 				     .args = args,
-				     .fds = fds };
+				     .fds = fds,
+				     .timeout_ns = context >= 0 ? CONTEXT_TIMEOUT_NS : 0 };
 
-	if (n_secrets >= WORKER_FDS_MAX)
+	if (n_secrets + 1 >= WORKER_FDS_MAX)
 		return error_set(err, ERR_FAILED, "provision plugin \"%s\": too many secrets",
 				 plugin);
 	jsonx_set(args, "steps", json_object_get(steps));
@@ -268,6 +274,10 @@ int provision_seed(struct worker *w, const char *plugin, struct json_object *opt
 	for (size_t i = 0; i < n_secrets; i++) {
 		strv_addf(&names, "secret:%s", secrets[i].name);
 		fds[i + 1] = secrets[i].fd;
+	}
+	if (context >= 0) {
+		fds[names.n] = context;
+		strv_add(&names, "context");
 	}
 	rq.fd_names = (const char *const *)names.v;
 	rq.n_fds = (unsigned)names.n;

@@ -176,10 +176,12 @@ struct provision_secret {
 	int fd;           /* at offset 0; stays the caller's */
 };
 
-/* Write the seed medium of `steps` (docs/steps.md) to fd, an empty file. */
+/* Write the seed medium of `steps` (docs/steps.md) to fd, an empty file; and the
+ * context disk to context, another one (-1: not now). */
 int provision_seed(struct worker *w, const char *plugin, struct json_object *options,
-		   struct json_object *steps, int fd, const struct provision_secret *secrets,
-		   size_t n_secrets, struct holos_error **err);
+		   struct json_object *steps, int fd, int context,
+		   const struct provision_secret *secrets, size_t n_secrets,
+		   struct holos_error **err);
 /* Read a description (absolute path) into steps; *ret becomes the caller's. */
 int provision_translate(struct worker *w, const char *plugin, struct json_object *options,
 			const char *path, struct json_object **ret, struct holos_error **err);

@@ -139,7 +139,7 @@ static void one_seed(struct worker *w, const struct plan *plan, size_t i, const 
 		perror(key < 0 ? key_path : "memfd_create");
 		exit(2);
 	}
-	if (provision_seed(w, "cloud-init", NULL, steps, seed, &secret, 1, &err) < 0)
+	if (provision_seed(w, "cloud-init", NULL, steps, seed, -1, &secret, 1, &err) < 0)
 		die(err);
 }
 

@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#define STEPS_MAX (8u << 20)
+#define STEPS_MAX (12u << 20) /* what a line of the wire can hold, and some room */
 
 struct holos_steps_sink {
 	struct holos_call *call;
@@ -47,10 +47,16 @@ static holos_status api_steps(holos_steps_sink *out, const char *json, size_t le
 	return HOLOS_OK;
 }
 
+static int api_medium(const holos_call *call, const char *name)
+{
+	return name != NULL && strcmp(name, "context") == 0 ? call_fd(call, name) : -1;
+}
+
 static const struct holos_provision_api api = {
 	.size = sizeof(api),
 	.secret = api_secret,
 	.steps = api_steps,
+	.medium = api_medium,
 };
 
 static holos_status run_seed(struct holos_call *c)

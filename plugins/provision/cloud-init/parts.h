@@ -23,7 +23,7 @@ void ci_mounts(struct ci_steps *s, struct ci_buf *out);
 void ci_environment(struct ci_steps *s, struct ci_buf *out); /* lines of /etc/environment */
 void ci_profile(struct ci_steps *s, struct ci_buf *out);     /* a script of /etc/profile.d */
 
-/* Made from boot.sh and bootcmd.sh by CMake. */
+/* Made from the .sh files by CMake; each ends with a NUL. */
 extern const unsigned char ci_boot_sh[];
 extern const size_t ci_boot_sh_len;
 extern const unsigned char ci_bootcmd_sh[];
@@ -32,6 +32,8 @@ extern const unsigned char ci_done_sh[];
 extern const size_t ci_done_sh_len;
 extern const unsigned char ci_serial_sh[];
 extern const size_t ci_serial_sh_len;
+extern const unsigned char ci_context_sh[];
+extern const size_t ci_context_sh_len;
 
 struct ci_file {
 	const char *path; /* relative, parents before children; ends in / for a directory */
@@ -43,5 +45,8 @@ struct ci_file {
 /* Write an ISO 9660 image with these files to fd. */
 holos_status ci_iso_write(const struct holos_host *host, int fd, const struct ci_file *files,
 			  size_t n, holos_error *err);
+
+/* Write the context disk, the files of /copies, to fd, an empty file. */
+void ci_medium(struct ci_steps *s, holos_call *call, int fd);
 
 #endif

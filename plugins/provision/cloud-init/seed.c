@@ -114,6 +114,10 @@ static holos_status seed(void *inst, const holos_cfg *steps, int fd, holos_call 
 	struct ci_buf key = CI_BUF_INIT(KEY_MAX);
 	struct ci_buf parts[N_PARTS];
 	holos_status status;
+	/* Hosts before this function have a shorter table. */
+	int context = api != NULL && HOLOS_HAS(api, struct holos_provision_api, medium)
+			      ? api->medium(call, "context")
+			      : -1;
 
 	(void)inst;
 	for (size_t i = 0; i < N_PARTS; i++)
@@ -129,6 +133,8 @@ static holos_status seed(void *inst, const holos_cfg *steps, int fd, holos_call 
 		ci_environment(&s, &parts[ENVIRONMENT]);
 		ci_profile(&s, &parts[PROFILE]);
 	}
+	if (s.status == HOLOS_OK && context >= 0)
+		ci_medium(&s, call, context);
 	status = check(&s, parts, N_PARTS);
 	if (status == HOLOS_OK)
 		status = write_seed(parts, fd, err);

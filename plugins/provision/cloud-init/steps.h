@@ -13,7 +13,7 @@
 
 #include <stdbool.h>
 
-#define CI_LIST_MAX   10000
+#define CI_LIST_MAX   16384
 #define CI_MOUNTS_MAX 256
 
 struct ci_steps {
