@@ -84,8 +84,7 @@ static void apply(const struct project *p, struct service *s, const struct build
 	}
 	s->build_steps = arena_strdup(p->arena, jsonx_line(small));
 	if (jsonx_arr(b->steps, "copies") != NULL)
-		s->build_copies =
-			arena_strdup(p->arena, jsonx_line(jsonx_arr(b->steps, "copies")));
+		s->build_copies = arena_strdup(p->arena, jsonx_line(jsonx_arr(b->steps, "copies")));
 	s->dockerfile_sha256 = arena_strdup(p->arena, b->digest);
 	take_image(p, s, jsonx_str(b->steps, "image", NULL));
 	take_healthcheck(p->arena, s, jsonx_obj(b->steps, "healthcheck"));

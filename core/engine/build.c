@@ -49,7 +49,8 @@ static int add_copies(struct engine *e, struct sha256 *h, struct json_object *co
 			if (k % 64 == 0)
 				r = engine_check_interrupt(e, err);
 			if (r == 0 && strcmp(type, "file") == 0 && content == NULL)
-				r = digests_get(digests, root, jsonx_str(o, "from", path), hex, err);
+				r = digests_get(digests, root, jsonx_str(o, "from", path), hex,
+						err);
 			if (r < 0)
 				return r;
 			add_text(h, type);

@@ -69,7 +69,7 @@ int check_project_plugins(const struct project *p, struct registry *reg, struct 
 int engine_build(struct engine *e, struct project *p, struct holos_error **err);
 
 struct up_options {
-	struct project *project; /* its Dockerfiles are translated in place */
+	struct project *project;     /* its Dockerfiles are translated in place */
 	const char *const *services; /* NULL or empty: all; else these and what they need */
 	bool start_only;             /* `start`: what is there keeps its spec */
 	const char *const *recreate; /* services whose root disk may be made anew; ["*"]: all */

@@ -242,8 +242,7 @@ struct json_object *plan_steps(const struct plan_steps_input *in)
 	jsonx_set(o, "packages", strings(s->cloud_init.packages));
 	jsonx_set(o, "environment", environment(s, build));
 	jsonx_set(o, "bootcmd", commands(s->cloud_init.bootcmd, s->cloud_init.n_bootcmd));
-	put_lists(o, "runcmd", build,
-		  commands(s->cloud_init.runcmd, s->cloud_init.n_runcmd));
+	put_lists(o, "runcmd", build, commands(s->cloud_init.runcmd, s->cloud_init.n_runcmd));
 	if (in->copies && s->build_copies != NULL) {
 		jsonx_set_str(o, "context", jsonx_str(build, "context", NULL));
 		jsonx_set(o, "copies", json_tokener_parse(s->build_copies));

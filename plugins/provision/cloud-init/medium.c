@@ -182,8 +182,8 @@ static int copy_data(struct medium *m, struct archive *a, int fd, uint64_t size)
 	return 0;
 }
 
-static void put_file(struct medium *m, struct archive *a, struct archive_entry *e,
-		     const char *path, const char *from)
+static void put_file(struct medium *m, struct archive *a, struct archive_entry *e, const char *path,
+		     const char *from)
 {
 	int fd = openat(m->root, from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	struct stat st;
@@ -336,7 +336,8 @@ static void put_tree(struct medium *m)
 		ci_buf_finish(&m->modes[i].names);
 }
 
-/* ---- all of it -------------------------------------------------------------------------------- */
+/* ---- all of it --------------------------------------------------------------------------------
+ */
 
 static void put_trees(struct medium *m)
 {

@@ -119,7 +119,8 @@ run() {
 
 # A script of its own, with the interpreter that its first line names.
 run_script() {
-	printf '%s' "$1" >"$state/build.step" && chmod 755 "$state/build.step" || die 'cannot write it'
+	{ printf '%s' "$1" >"$state/build.step" && chmod 755 "$state/build.step"; } ||
+		die 'cannot write it'
 	run "exec $state/build.step"
 }
 
@@ -183,13 +184,18 @@ add_archive() {
 	open_context
 	rm -rf "$state/add"
 	unpack "$1" "$state/add" '' || die 'cannot read it'
-	if tar -tf "$state/add/$3" >/dev/null 2>&1; then
-		{ mkdir -p "$2" && tar -xpf "$state/add/$3" -C "$2"; } 2>"$state/build.out" ||
-			die "cannot unpack it to $2"
-	else
-		copy_file "$1" "$5" "$3" "$4"
-	fi
+	# Not every tar finds out by itself how an archive is compressed.
+	for compressed in '' -z -j -J --zstd; do
+		# shellcheck disable=SC2086 # none or one
+		tar $compressed -tf "$state/add/$3" >/dev/null 2>&1 || continue
+		# shellcheck disable=SC2086
+		{ mkdir -p "$2" && tar $compressed -xpf "$state/add/$3" -C "$2"; } \
+			2>"$state/build.out" || die "cannot unpack it to $2"
+		rm -rf "$state/add"
+		return
+	done
 	rm -rf "$state/add"
+	copy_file "$1" "$5" "$3" "$4"
 }
 
 # CMD as a service of the guest's init; $state/cmd.sh is what it runs.

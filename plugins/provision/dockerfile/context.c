@@ -28,8 +28,8 @@ static const char *join(struct df_pool *p, const char *dir, const char *name)
 static const char *full(const struct df_context *c, const char *path)
 {
 	return *path == '\0' ? c->root
-			     : df_printf(c->pool, "%s/%s",
-					 strcmp(c->root, "/") == 0 ? "" : c->root, path);
+			     : df_printf(c->pool, "%s/%s", strcmp(c->root, "/") == 0 ? "" : c->root,
+					 path);
 }
 
 /* ---- .dockerignore ----------------------------------------------------------------- */
@@ -57,9 +57,8 @@ static bool read_ignore(struct df_context *c, const char *path, bool *ret_found)
 bool df_context_open(struct df_pool *p, const char *dockerfile, struct df_context *ret)
 {
 	const char *slash = strrchr(dockerfile, '/');
-	const char *dir = slash == dockerfile
-				  ? "/"
-				  : df_strndup(p, dockerfile, (size_t)(slash - dockerfile));
+	const char *dir =
+		slash == dockerfile ? "/" : df_strndup(p, dockerfile, (size_t)(slash - dockerfile));
 	char real[PATH_MAX];
 	bool found;
 
@@ -284,8 +283,11 @@ static bool is_text(const char *s)
 	const unsigned char *c = (const unsigned char *)s;
 
 	while (*c != '\0') {
-		unsigned more = *c < 0x80 ? 0 : *c >= 0xc2 && *c < 0xe0 ? 1 : *c >= 0xe0 && *c < 0xf0
-				? 2 : *c >= 0xf0 && *c < 0xf5 ? 3 : 9;
+		unsigned more = *c < 0x80                 ? 0
+				: *c >= 0xc2 && *c < 0xe0 ? 1
+				: *c >= 0xe0 && *c < 0xf0 ? 2
+				: *c >= 0xf0 && *c < 0xf5 ? 3
+							  : 9;
 
 		if (*c < 0x20 || *c == 0x7f || more == 9)
 			return false;
@@ -383,8 +385,13 @@ bool df_is_archive(const struct df_context *c, const struct df_found *f)
 		size_t offset, n;
 		const char *magic;
 	} kinds[] = {
-		{ 257, 5, "ustar" },      { 0, 2, "\x1f\x8b" },         { 0, 3, "BZh" },
-		{ 0, 6, "\xfd" "7zXZ\0" }, { 0, 4, "\x28\xb5\x2f\xfd" },
+		{ 257, 5, "ustar" },
+		{ 0, 2, "\x1f\x8b" },
+		{ 0, 3, "BZh" },
+		{ 0, 6,
+		  "\xfd"
+		  "7zXZ\0" },
+		{ 0, 4, "\x28\xb5\x2f\xfd" },
 	};
 	char head[512] = { 0 };
 	int fd = open(full(c, f->path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);

@@ -95,8 +95,7 @@ static const struct df_heredoc *heredoc_of(const struct df_instr *in, const char
 		size_t n = strlen(in->heredocs[i].name);
 		size_t quote = *s == '"' || *s == '\'' ? 1 : 0;
 
-		if (strncmp(s + quote, in->heredocs[i].name, n) == 0 &&
-		    strlen(s) == n + 2 * quote)
+		if (strncmp(s + quote, in->heredocs[i].name, n) == 0 && strlen(s) == n + 2 * quote)
 			return &in->heredocs[i];
 	}
 	return NULL;
@@ -113,8 +112,8 @@ static bool add_heredoc(struct df_build *b, const struct df_instr *in, const str
 	if (content == NULL)
 		return false;
 	if (strchr(h->name, '/') != NULL || strcmp(h->name, ".") == 0 || strcmp(h->name, "..") == 0)
-		return df_fail(b->pool, in->line, "%s <<%.60s: is no file name",
-			       df_op_name(in->op), h->name);
+		return df_fail(b->pool, in->line, "%s <<%.60s: is no file name", df_op_name(in->op),
+			       h->name);
 	o = json_object_new_object();
 	json_object_object_add(o, "path", json_object_new_string(h->name));
 	json_object_object_add(o, "content", json_object_new_string(content));
@@ -168,9 +167,10 @@ static void call(struct copying *c, const char *function, size_t tree, const cha
 /* An archive is unpacked; what only looked like one goes where a file would. */
 static bool add_archive(struct copying *c, const struct df_found *f)
 {
-	const char *file = c->into ? df_printf(c->b->pool, "%s/%s",
-					       strcmp(c->target, "/") == 0 ? "" : c->target, f->name)
-				   : c->target;
+	const char *file =
+		c->into ? df_printf(c->b->pool, "%s/%s",
+				    strcmp(c->target, "/") == 0 ? "" : c->target, f->name)
+			: c->target;
 	const char *args[] = { c->target, f->name, c->options.owner, file, NULL };
 	struct json_object *others = c->entries;
 	bool ok;
@@ -200,7 +200,8 @@ static bool add_source(struct copying *c, const char *word)
 	if (word == NULL)
 		return false;
 	if (c->in->op == DF_ADD && is_url(word)) {
-		df_fail(b->pool, c->in->line, "ADD %.200s: nothing is downloaded by the host", word);
+		df_fail(b->pool, c->in->line, "ADD %.200s: nothing is downloaded by the host",
+			word);
 		return df_hint(b->pool, "RUN wget or curl in the guest, or COPY a file");
 	}
 	if (!get_context(b) || !df_find(b->context, c->in, word, &found, &n))
@@ -221,7 +222,8 @@ static bool add_source(struct copying *c, const char *word)
 	return true;
 }
 
-static bool words_of(struct df_build *b, const struct df_instr *in, const char ***ret, size_t *ret_n)
+static bool words_of(struct df_build *b, const struct df_instr *in, const char ***ret,
+		     size_t *ret_n)
 {
 	if (in->words == NULL)
 		return df_split(b->pool, in, b->file.escape, ret, ret_n);
@@ -240,7 +242,8 @@ static bool copy(struct copying *c, const char *const *words, size_t n)
 		return false;
 	len = strlen(target);
 	if (len == 0)
-		return df_fail(b->pool, c->in->line, "%s: the target is empty", df_op_name(c->in->op));
+		return df_fail(b->pool, c->in->line, "%s: the target is empty",
+			       df_op_name(c->in->op));
 	c->into = target[len - 1] == '/' || strcmp(target, ".") == 0 || strcmp(target, "..") == 0 ||
 		  (len > 1 && strcmp(target + len - 2, "/.") == 0);
 	c->target = df_build_path(b, target);
@@ -250,9 +253,10 @@ static bool copy(struct copying *c, const char *const *words, size_t n)
 			return false;
 	}
 	if (c->n_sources > 1 && !c->into && c->n_dirs < c->n_sources)
-		return df_fail(b->pool, c->in->line,
-			       "%s: %zu sources, so the target must be a directory and end with a /",
-			       df_op_name(c->in->op), c->n_sources);
+		return df_fail(
+			b->pool, c->in->line,
+			"%s: %zu sources, so the target must be a directory and end with a /",
+			df_op_name(c->in->op), c->n_sources);
 	if (json_object_array_length(c->entries) == 0 && c->n_dirs == 0)
 		return true; /* archives alone */
 	if (c->n_dirs > 0 || c->into) {

@@ -15,8 +15,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-#define DF_TEXT_MAX     ((size_t)1 << 20) /* of the Dockerfile */
-#define DF_VALUE_MAX    ((size_t)64 << 10) /* of one expanded value */
+#define DF_TEXT_MAX     ((size_t)1 << 20)   /* of the Dockerfile */
+#define DF_VALUE_MAX    ((size_t)64 << 10)  /* of one expanded value */
 #define DF_POOL_MAX     ((size_t)256 << 20) /* what all expansions may take */
 #define DF_HEREDOCS_MAX 64
 #define DF_DEPTH_MAX    32 /* ${a:-${b:-...}} */
@@ -54,7 +54,10 @@ struct df_text {
 	size_t len, cap;
 };
 
-#define DF_TEXT(p) { .pool = (p) }
+#define DF_TEXT(p)                                                                                 \
+	{                                                                                          \
+		.pool = (p)                                                                        \
+	}
 
 void df_add(struct df_text *t, const char *s, size_t n);
 void df_adds(struct df_text *t, const char *s);

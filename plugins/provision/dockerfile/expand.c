@@ -297,7 +297,8 @@ static bool double_quotes(struct expander *x, struct df_text *out)
 /* Up to `stop` ('\0': the end), which is left. */
 static bool text_until(struct expander *x, char stop, struct df_text *out)
 {
-	while (*x->at != '\0' && (stop == '\0' || (*x->at != stop && (stop != '/' || *x->at != '}')))) {
+	while (*x->at != '\0' &&
+	       (stop == '\0' || (*x->at != stop && (stop != '/' || *x->at != '}')))) {
 		bool ok = true;
 
 		if (out->len > DF_VALUE_MAX && !x->keep_quotes)

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <strings.h>
 
-#define NS_PER_S   1000000000.0
+#define NS_PER_S    1000000000.0
 #define SECONDS_MAX 1e9
 
 /* Go's durations: 1h30m, 1.5s, 300ms. */

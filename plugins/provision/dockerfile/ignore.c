@@ -259,7 +259,8 @@ bool df_ignore_parse(struct df_pool *p, const char *text, struct df_ignore *ret)
 			s = clean(p, s);
 			rule.pattern = df_pattern(p, s);
 			if (rule.pattern == NULL)
-				return df_fail(p, 0, ".dockerignore line %u: malformed pattern %.80s",
+				return df_fail(p, 0,
+					       ".dockerignore line %u: malformed pattern %.80s",
 					       line, s);
 			if (*s != '\0') {
 				ret->rules = df_grow(p, ret->rules, ret->n, sizeof(rule));

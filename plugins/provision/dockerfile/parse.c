@@ -344,9 +344,9 @@ static bool parse_instr(struct reader *r, const char *text, unsigned line, struc
 	text = skip_blanks(text + n);
 	end = strlen(text);
 	/* What is cut here may leave an escape at the end, which escapes nothing. */
-	while (end > 0 && (is_blank(text[end - 1]) ||
-			   (text[end - 1] == r->file->escape &&
-			    (end == 1 || text[end - 2] != r->file->escape))))
+	while (end > 0 &&
+	       (is_blank(text[end - 1]) || (text[end - 1] == r->file->escape &&
+					    (end == 1 || text[end - 2] != r->file->escape))))
 		end--;
 	in->text = df_strndup(r->pool, text, end);
 	if (in->op != DF_ENV && in->op != DF_ARG && in->op != DF_LABEL && !take_flags(r->pool, in))
@@ -414,8 +414,8 @@ const char *df_print(struct df_pool *p, const struct df_file *f)
 				in->flags[k].value != NULL ? in->flags[k].value : "");
 		/* A text like "--x" is none of the flags. */
 		df_addf(&t, "%s %s\n",
-			strncmp(in->text, "--", 2) == 0 && in->op != DF_ENV &&
-					in->op != DF_ARG && in->op != DF_LABEL
+			strncmp(in->text, "--", 2) == 0 && in->op != DF_ENV && in->op != DF_ARG &&
+					in->op != DF_LABEL
 				? " --"
 				: "",
 			in->text);

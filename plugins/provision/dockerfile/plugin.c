@@ -52,8 +52,8 @@ static holos_status report(const struct df_pool *p, holos_error *err)
 	return holos_failf(host, err, HOLOS_E_CONFIG, 0, "line %u: %s", p->line, p->message);
 }
 
-static holos_status translate(void *inst, const char *path, holos_call *call,
-			      holos_steps_sink *out, holos_error *err)
+static holos_status translate(void *inst, const char *path, holos_call *call, holos_steps_sink *out,
+			      holos_error *err)
 {
 	const struct df_options options = { .service = inst == (const void *)with_service };
 	struct df_pool pool = { 0 };
@@ -119,7 +119,8 @@ static const struct holos_iface iface = {
 	.name = "dockerfile",
 	.ops = &ops.head,
 	.schema = "{\"type\":\"object\",\"properties\":{"
-		  "\"cmd\":{\"type\":\"string\",\"enum\":[\"service\"],\"description\":\"CMD and ENTRYPOINT become a "
+		  "\"cmd\":{\"type\":\"string\",\"enum\":[\"service\"],\"description\":\"CMD and "
+		  "ENTRYPOINT become a "
 		  "service of the guest\"}}}",
 	.summary = "steps of a Dockerfile, run at the first boot",
 };

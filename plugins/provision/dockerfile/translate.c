@@ -371,7 +371,8 @@ static bool find_stage(struct df_build *b, struct stage *last, bool *ret_found)
 	return true;
 }
 
-/* ---- one instruction --------------------------------------------------------------------------- */
+/* ---- one instruction ---------------------------------------------------------------------------
+ */
 
 static bool do_command(struct df_build *b, const struct df_instr *in)
 {
@@ -430,7 +431,8 @@ static bool translate(struct df_build *b, const struct df_instr *in)
 	return true;
 }
 
-/* ---- CMD and ENTRYPOINT ---------------------------------------------------------------------------- */
+/* ---- CMD and ENTRYPOINT
+ * ---------------------------------------------------------------------------- */
 
 /* The service's script; "" when there is nothing to run. */
 static const char *command_script(struct df_build *b)
@@ -471,7 +473,8 @@ static const char *command_script(struct df_build *b)
 	return df_str(&t);
 }
 
-/* ---- the steps ------------------------------------------------------------------------------------- */
+/* ---- the steps
+ * ------------------------------------------------------------------------------------- */
 
 static void add_file(struct json_object *files, const char *path, const char *content, bool note)
 {
@@ -556,8 +559,11 @@ static bool build(struct df_build *b, struct json_object **ret)
 bool df_translate(struct df_pool *p, const char *path, const char *text, size_t len,
 		  const struct df_options *options, struct json_object **ret)
 {
-	struct df_build b = { .pool = p, .options = options, .path = path,
-			      .script = { .pool = p }, .lines = { .pool = p } };
+	struct df_build b = { .pool = p,
+			      .options = options,
+			      .path = path,
+			      .script = { .pool = p },
+			      .lines = { .pool = p } };
 	bool ok;
 
 	if (!df_parse(p, text, len, &b.file))

@@ -64,8 +64,7 @@ static bool is_name(const char *s, size_t n)
 	return n > 0;
 }
 
-static void add_pair(struct df_pool *p, struct df_pairs *pairs, const char *name,
-		     const char *value)
+static void add_pair(struct df_pool *p, struct df_pairs *pairs, const char *name, const char *value)
 {
 	pairs->list = df_grow(p, pairs->list, pairs->n, sizeof(*pairs->list));
 	pairs->list[pairs->n++] = (struct df_pair){ name, value };
@@ -99,8 +98,7 @@ static bool legacy_pair(struct df_pool *p, const struct df_instr *in, struct df_
 	return true;
 }
 
-bool df_split_pairs(struct df_pool *p, const struct df_instr *in, char escape,
-		    struct df_pairs *ret)
+bool df_split_pairs(struct df_pool *p, const struct df_instr *in, char escape, struct df_pairs *ret)
 {
 	const char **words;
 	size_t n;
