@@ -159,8 +159,8 @@ void qemu_signal(struct monitor *m, int sig);
 bool qemu_refused(const struct monitor *m); /* by itself, with a status */
 /* The last line that QEMU wrote since its start; the caller frees; NULL: none. */
 char *qemu_last_line(struct monitor *m);
-void qemu_judge(struct monitor *m);         /* record why it ended */
-void qemu_finish(struct monitor *m);        /* forget it */
+void qemu_judge(struct monitor *m);  /* record why it ended */
+void qemu_finish(struct monitor *m); /* forget it */
 void qemu_event(void *data, const char *name, struct json_object *args);
 void qemu_query_status(struct monitor *m);
 /* Send a command whose answer nobody needs. */

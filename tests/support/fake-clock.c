@@ -44,7 +44,7 @@ __attribute__((visibility("default"))) time_t time(time_t *ret)
 }
 
 __attribute__((visibility("default"))) int gettimeofday(struct timeval *restrict tv,
-							 void *restrict zone)
+							void *restrict zone)
 {
 	struct timespec t;
 

@@ -177,8 +177,8 @@ START_TEST(seed)
 	ck_assert_int_eq(fs_write_all(fileno(key), "SECRET", 6), 0);
 	ck_assert_int_eq(lseek(fileno(key), 0, SEEK_SET), 0);
 	ck_assert_int_eq(jsonx_parse(text, strlen(text), "steps", &steps, NULL), 0);
-	ck_assert_msg(provision_seed(worker, "sinks", NULL, steps, fileno(out), -1, secrets, 2, &err) ==
-			      0,
+	ck_assert_msg(provision_seed(worker, "sinks", NULL, steps, fileno(out), -1, secrets, 2,
+				     &err) == 0,
 		      "%s", err != NULL ? err->message : "");
 	ck_assert_int_eq(pread(fileno(out), got, sizeof(got) - 1, 0), 11);
 	ck_assert_str_eq(got, "web-0SECRET");
@@ -239,13 +239,13 @@ START_TEST(large)
 	memset(text, 'x', (8u << 20) - 1);
 	text[(8u << 20) - 1] = '\0';
 	jsonx_set_str(steps, "big", text);
-	ck_assert_int_lt(provision_seed(worker, "sinks", NULL, steps, fileno(out), -1, NULL, 0, &err),
-			 0);
+	ck_assert_int_lt(
+		provision_seed(worker, "sinks", NULL, steps, fileno(out), -1, NULL, 0, &err), 0);
 	ck_assert_str_eq(err->message, "provision plugin \"sinks\": the steps are not as expected");
 	jsonx_set_str(steps, "big2", text);
 	jsonx_set_str(steps, "big3", text);
-	ck_assert_int_lt(provision_seed(worker, "sinks", NULL, steps, fileno(out), -1, NULL, 0, &err),
-			 0);
+	ck_assert_int_lt(
+		provision_seed(worker, "sinks", NULL, steps, fileno(out), -1, NULL, 0, &err), 0);
 	ck_assert_str_eq(err->message,
 			 "provision plugin \"sinks\": holos-worker does not take what it is sent");
 }
