@@ -10,6 +10,7 @@
 #include <engine/ports.h>
 #include <vm/hostport.h>
 
+#include <arpa/inet.h>
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -142,22 +143,45 @@ bool ports_take(struct ports *p, const char *address, bool udp, uint16_t port)
 	return true;
 }
 
-/* The inode of the socket bound to `port` by /proc/net/tcp and its like
- * (proc(5)): local_address is hex, the port behind the last colon. */
-static bool find_inode(const char *table, bool udp, uint16_t port, unsigned long *ret)
+/* An address as /proc/net/tcp and its like have it (proc(5)): words of 32 bits in
+ * hex, each as the machine reads it.  Empty when it is of another family. */
+static void hex_address(const char *address, bool six, char hex[33])
+{
+	uint32_t words[4];
+	unsigned n = six ? 4 : 1;
+
+	*hex = '\0';
+	if (inet_pton(six ? AF_INET6 : AF_INET, address, words) != 1)
+		return;
+	for (unsigned i = 0; i < n; i++)
+		snprintf(hex + 8 * (size_t)i, 9, "%08X", words[i]);
+}
+
+static bool is_wildcard(const char *hex)
+{
+	return strspn(hex, "0") == strlen(hex);
+}
+
+/* The inode of a socket in a table of /proc/net that is in the way of (address,
+ * port): on the same address, or where one of the two is every address. */
+static bool find_inode(const char *table, const char *address, bool udp, uint16_t port,
+		       unsigned long *ret)
 {
 	_cleanup_(fclosep) FILE *f = fopen(table, "re");
-	char line[512];
+	char line[512], local[33], ours[33];
 
+	hex_address(address, table[strlen(table) - 1] == '6', ours);
 	while (f != NULL && fgets(line, sizeof(line), f) != NULL) {
 		unsigned long inode;
 		unsigned local_port, state;
 
 		if (sscanf(line,
-			   " %*u: %*[0-9A-F]:%x %*[0-9A-F]:%*x %x %*x:%*x %*x:%*x %*x %*u %*u %lu",
-			   &local_port, &state, &inode) != 3)
+			   " %*u: %32[0-9A-F]:%x %*[0-9A-F]:%*x %x %*x:%*x %*x:%*x %*x %*u %*u %lu",
+			   local, &local_port, &state, &inode) != 4)
 			continue;
-		if (local_port == port && (udp || state == 0x0a)) { /* TCP_LISTEN */
+		if (local_port != port || (!udp && state != 0x0a)) /* TCP_LISTEN */
+			continue;
+		if (is_wildcard(local) || is_wildcard(ours) || strcmp(local, ours) == 0) {
 			*ret = inode;
 			return true;
 		}
@@ -184,15 +208,15 @@ static bool holds(const char *pid, const char *wanted)
 	return false;
 }
 
-char *ports_holder(bool udp, uint16_t port)
+char *ports_holder(const char *address, bool udp, uint16_t port)
 {
 	_cleanup_(closedirp) DIR *proc = NULL;
 	_cleanup_(freep) char *wanted = NULL;
 	unsigned long inode;
 	struct dirent *e;
 
-	if (!find_inode(udp ? "/proc/net/udp" : "/proc/net/tcp", udp, port, &inode) &&
-	    !find_inode(udp ? "/proc/net/udp6" : "/proc/net/tcp6", udp, port, &inode))
+	if (!find_inode(udp ? "/proc/net/udp" : "/proc/net/tcp", address, udp, port, &inode) &&
+	    !find_inode(udp ? "/proc/net/udp6" : "/proc/net/tcp6", address, udp, port, &inode))
 		return NULL;
 	wanted = xasprintf("socket:[%lu]", inode);
 	proc = opendir("/proc");

@@ -36,6 +36,6 @@ bool ports_keep(struct ports *p, const char *address, bool udp, uint16_t port);
 bool ports_take(struct ports *p, const char *address, bool udp, uint16_t port);
 /* Who listens there, as far as /proc lets us see: "nginx, pid 712"; the caller
  * frees, NULL when unknown. */
-char *ports_holder(bool udp, uint16_t port);
+char *ports_holder(const char *address, bool udp, uint16_t port);
 
 #endif

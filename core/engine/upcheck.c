@@ -62,7 +62,7 @@ static int check_ports(struct up *u, struct holos_error **err)
 			r = ports_try(p->host_ip, p->udp, port);
 			if (r == 0)
 				continue;
-			holder = r == -EADDRINUSE ? ports_holder(p->udp, port) : NULL;
+			holder = r == -EADDRINUSE ? ports_holder(p->host_ip, p->udp, port) : NULL;
 			error_set(err, ERR_START, "%s: host port %s:%u/%s is unavailable: %s%s%s%s",
 				  v->plan->name, p->host_ip, port, p->udp ? "udp" : "tcp",
 				  strerror(-r), holder != NULL ? " (" : "",

@@ -114,6 +114,19 @@ class MonitorDeathTest(FakeTest):
         self.ok("up")
         self.assertTrue(self.disk_is_marked("demo", "web-0"))
 
+    def test_host_shutdown_with_a_policy(self):
+        """Nothing is started again while everything is told to end."""
+        self.ok("down")
+        self.compose(ONE.replace("stop_grace", "restart: always\n        stop_grace"))
+        self.ok("up")
+        self.wait_for(lambda: len(self.monitors()) == 1, "one monitor")
+        # QEMU first: its end is seen before the monitor is told of its own.
+        for pid in [*self.qemus(), *self.monitors()]:
+            os.kill(pid, signal.SIGTERM)
+        self.wait_for(lambda: not self.processes(), "everything ended")
+        self.assert_statuses("demo", web_0="stopped")
+        self.ok("up")
+
     def test_frozen_monitor_holds_nobody_up(self):
         # A monitor that makes a child is two processes for a moment.
         self.wait_for(lambda: len(self.monitors()) == 1, "one monitor")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """How a real VM ends: our power button, its own poweroff, a panic, a reboot."""
 
+import contextlib
 import os
 import signal
 
@@ -68,6 +69,19 @@ class PowerTest(GuestTest):
         self.assertRegex(self.console("box-0"), "Kernel panic")
         run.signal(signal.SIGTERM)
         run.finish(40)
+
+    def test_host_shutdown(self):
+        """SIGTERM to everything at once, as systemd does it: what was synced is there."""
+        self.up()
+        self.sh("box-0", "echo kept | sudo tee /root/file >/dev/null; sync")
+        for pid in self.processes():
+            with contextlib.suppress(ProcessLookupError):  # the others' end was faster
+                os.kill(pid, signal.SIGTERM)
+        self.wait_for(lambda: not self.processes(), "everything ended", 40)
+        self.assertIn(self.statuses("demo")["box-0"], ("stopped", "failed"))
+        self.ok("start")
+        self.ok("up", "--wait")
+        self.assertEqual(self.sh("box-0", "sudo cat /root/file"), "kept\n")
 
     def test_killed_qemu_is_revived(self):
         self.up("restart: on-failure")

@@ -186,6 +186,31 @@ START_TEST(line_length_is_bounded)
 }
 END_TEST
 
+/* Shorter ones may be asked for; what goes out keeps its bound. */
+START_TEST(shorter_lines_only)
+{
+	_cleanup_(freep) char *fits = line_of(100);
+	_cleanup_(freep) char *line = line_of(101);
+	_cleanup_(json_putp) struct json_object *out = json_object_new_object();
+	char text[400];
+
+	chan_limit_line(seen.chan, 100);
+	memset(text, 'x', sizeof(text) - 1);
+	text[sizeof(text) - 1] = '\0';
+	jsonx_set_str(out, "text", text);
+	ck_assert_int_eq(chan_send(seen.chan, out, NULL, 0, NULL), 0);
+	tell(fits);
+	tell("\n");
+	spin();
+	ck_assert_uint_eq(seen.messages, 1);
+	ck_assert_uint_eq(seen.ends, 0);
+	tell(line);
+	spin();
+	ck_assert_uint_eq(seen.ends, 1);
+	ck_assert_str_eq(seen.end_text, "the peer sent a line of more than 100 bytes");
+}
+END_TEST
+
 static const struct {
 	const char *line;
 	size_t len;
@@ -631,6 +656,7 @@ static void add_tests(TCase *c)
 	tcase_add_test(c, byte_by_byte);
 	tcase_add_test(c, many_lines_in_one_read);
 	tcase_add_loop_test(c, line_length_is_bounded, 0, N(long_lines));
+	tcase_add_test(c, shorter_lines_only);
 	tcase_add_loop_test(c, wrong_lines_end_it, 0, N(wrong));
 	tcase_add_test(c, end_of_file);
 	tcase_add_test(c, end_of_file_after_much);

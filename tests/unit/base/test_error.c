@@ -134,6 +134,26 @@ START_TEST(move_hands_over)
 END_TEST
 
 /* Scripts rely on them: they are exit statuses. */
+START_TEST(copy_is_its_own)
+{
+	_cleanup_(error_destroyp) struct holos_error *err = NULL, *copy = NULL;
+
+	error_sys(&err, ERR_BUSY, EAGAIN, "it is busy: 100%% of it");
+	error_hint(&err, "wait");
+	error_at(err, "a.yaml", 3, 4);
+	ck_assert_int_eq(error_copy(&copy, err), -ERR_BUSY);
+	ck_assert_int_eq(error_copy(NULL, err), -ERR_BUSY);
+	error_destroy(steal_ptr(&err));
+	ck_assert_int_eq(copy->code, ERR_BUSY);
+	ck_assert_int_eq(copy->sys_errno, EAGAIN);
+	ck_assert_str_eq(copy->message, "it is busy: 100% of it: Resource temporarily unavailable");
+	ck_assert_str_eq(copy->hint, "wait");
+	ck_assert_str_eq(copy->file, "a.yaml");
+	ck_assert_uint_eq(copy->line, 3);
+	ck_assert_uint_eq(copy->column, 4);
+}
+END_TEST
+
 START_TEST(codes_are_stable)
 {
 	ck_assert_int_eq(ERR_FAILED, 1);
@@ -159,6 +179,7 @@ static void add_tests(TCase *c)
 	tcase_add_test(c, append_keeps_the_order);
 	tcase_add_test(c, format_tells_the_place);
 	tcase_add_test(c, move_hands_over);
+	tcase_add_test(c, copy_is_its_own);
 	tcase_add_test(c, codes_are_stable);
 }
 

@@ -587,6 +587,19 @@ START_TEST(start_time_is_that_of_the_kernel)
 }
 END_TEST
 
+START_TEST(age_counts_from_the_start)
+{
+	uint64_t parent = process_age_ns(process_start_time(getppid()));
+	uint64_t mine = process_age_ns(process_start_time(getpid()));
+
+	ck_assert_uint_ge(parent, mine);
+	ck_assert_uint_lt(mine, 3600 * NS_PER_S); /* of this very test */
+	ck_assert_uint_ge(process_age_ns(process_start_time(getpid())), mine);
+	ck_assert_uint_eq(process_age_ns(UINT64_MAX / 2), 0); /* not there yet */
+	ck_assert_uint_gt(process_age_ns(1), mine);
+}
+END_TEST
+
 START_TEST(start_time_of_the_dead)
 {
 	struct process_spec spec = { .program = paths_self(), .argv = args("pause", NULL) };
@@ -631,6 +644,7 @@ static void add_tests(TCase *c)
 	tcase_add_loop_test(c, run_is_interrupted, 0, N(endless));
 	tcase_add_test(c, run_of_nothing);
 	tcase_add_test(c, start_time_is_that_of_the_kernel);
+	tcase_add_test(c, age_counts_from_the_start);
 	tcase_add_test(c, start_time_of_the_dead);
 }
 

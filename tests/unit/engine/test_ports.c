@@ -183,17 +183,69 @@ START_TEST(holder)
 
 	if (fd < 0)
 		return;
-	who = ports_holder(kinds[_i].udp, port);
+	who = ports_holder(kinds[_i].address, kinds[_i].udp, port);
 	ck_assert_ptr_nonnull(who);
 	/* Our children of libcheck's fork have no copy: the pid is ours. */
 	assert_has(who, want);
 	assert_has(who, "unit-engine-por"); /* comm has 15 letters */
-	nobody = ports_holder(!kinds[_i].udp, port);
+	nobody = ports_holder(kinds[_i].address, !kinds[_i].udp, port);
 	ck_assert_ptr_null(nobody);
 	close(fd);
 	free(steal_ptr(&nobody));
-	nobody = ports_holder(kinds[_i].udp, port);
+	nobody = ports_holder(kinds[_i].address, kinds[_i].udp, port);
 	ck_assert_ptr_null(nobody);
+}
+END_TEST
+
+/* One on another address is not in the way; one on every address is. */
+START_TEST(holder_by_address)
+{
+	_cleanup_(freep) char *nobody = NULL, *here = NULL, *every = NULL;
+	uint16_t port;
+	int fd = take(AF_INET, false, "127.0.0.1", true, &port);
+
+	nobody = ports_holder("127.0.0.2", false, port);
+	ck_assert_ptr_null(nobody);
+	here = ports_holder("127.0.0.1", false, port);
+	ck_assert_ptr_nonnull(here);
+	every = ports_holder("0.0.0.0", false, port);
+	ck_assert_ptr_nonnull(every);
+	close(fd);
+	fd = take(AF_INET, false, "0.0.0.0", true, &port);
+	free(here);
+	here = ports_holder("127.0.0.3", false, port);
+	ck_assert_ptr_nonnull(here);
+	close(fd);
+}
+END_TEST
+
+/* What the project's file names is never chosen, nor kept; a range may take it. */
+START_TEST(reserved_ports)
+{
+	struct port_map maps[] = { { .host = 20001, .host_end = 20001 },
+				   { .host = 20010, .host_end = 20012 },
+				   { .host = 0, .host_end = 0 } };
+	struct service service = { .ports = maps, .n_ports = 3, .replicas = 3 };
+	struct project project = { .services = &service, .n_services = 1 };
+	static const uint16_t named[] = { 20001, 20002, 20003, 20010, 20011, 20012 };
+	struct ports *p;
+	uint16_t port = 0;
+	size_t n;
+
+	setenv("HOLOS_TEST_EPHEMERAL_PORTS", "20001,20002,20003,20012,20014,20004", 1);
+	p = ports_create();
+	ports_reserve(p, &project);
+	(void)ports_reserved(p, &n);
+	ck_assert_uint_eq(n, 2);
+	ck_assert_int_eq(ports_choose(p, "127.0.0.1", false, &port, NULL), 0);
+	ck_assert_uint_eq(port, 20014);
+	ck_assert_int_eq(ports_choose(p, "127.0.0.1", false, &port, NULL), 0);
+	ck_assert_uint_eq(port, 20004);
+	for (size_t i = 0; i < N(named); i++)
+		ck_assert(!ports_keep(p, "127.0.0.9", false, named[i]));
+	ck_assert(ports_take(p, "127.0.0.9", false, 20010));
+	ports_destroy(p);
+	unsetenv("HOLOS_TEST_EPHEMERAL_PORTS");
 }
 END_TEST
 
@@ -202,7 +254,7 @@ START_TEST(holder_is_a_listener)
 {
 	uint16_t port;
 	int fd = take(AF_INET, false, "127.0.0.1", false, &port);
-	_cleanup_(freep) char *who = ports_holder(false, port);
+	_cleanup_(freep) char *who = ports_holder("127.0.0.1", false, port);
 
 	ck_assert_ptr_null(who);
 	close(fd);
@@ -220,6 +272,8 @@ static void add_tests(TCase *c)
 	tcase_add_loop_test(c, ports_of_the_environment, 0, N(variables));
 	tcase_add_loop_test(c, holder, 0, N(kinds));
 	tcase_add_test(c, holder_is_a_listener);
+	tcase_add_test(c, holder_by_address);
+	tcase_add_test(c, reserved_ports);
 }
 
 int main(void)

@@ -107,6 +107,22 @@ START_TEST(a_lost_port_is_chosen_again)
 }
 END_TEST
 
+/* Free again when the monitor looks: QEMU's words tell which one it was. */
+START_TEST(taken_for_a_moment)
+{
+	_cleanup_(freep) char *orders = NULL;
+	uint16_t port = free_port(), ssh = free_port();
+
+	forward(port, 1, UINT16_MAX, ssh);
+	orders = xasprintf("refuse_port=%u\n", port);
+	vt_behave(orders);
+	vt_start();
+	vt_up();
+	ck_assert_uint_ne(vt->vm->ports[0].host_port, port);
+	check_files(vt->vm->ports[0].host_port, ssh);
+}
+END_TEST
+
 START_TEST(so_is_that_of_ssh)
 {
 	uint16_t port = free_port(), ssh;
@@ -243,6 +259,7 @@ int main(void)
 	Suite *s = vt_suite("monitor-ports");
 
 	VT_TEST(s, a_lost_port_is_chosen_again);
+	VT_TEST(s, taken_for_a_moment);
 	VT_TEST(s, so_is_that_of_ssh);
 	VT_TEST(s, within_its_range);
 	VT_TEST(s, a_fixed_port_stays);
