@@ -151,10 +151,15 @@ static void on_end(void *data, struct holos_error *end)
 	const struct restart *s = v->run;
 	int r;
 
-	(void)end; /* what matters is whether QEMU lives */
 	monitor_conn_destroy(steal_ptr(&v->conn));
 	if (v->phase == RS_FAILED || v->phase == RS_COMPLETED)
 		return;
+	if (end != NULL && end->code == ERR_TIMEOUT) { /* it lives and does not answer */
+		error_copy(&why, end);
+		fail(v, &why);
+		return;
+	}
+	/* Otherwise what matters is whether QEMU lives. */
 	r = vm_status_refresh(s->e->state, s->project->name, v->status, &why);
 	if (r == 0 && !v->status->alive.qemu && !v->status->alive.monitor) {
 		is_down(v);

@@ -84,9 +84,13 @@ static void on_end(void *data, struct holos_error *end)
 	_cleanup_(freep) char *rel =
 		xasprintf("instances/%s/%s", v->wait->project, v->status->name);
 
-	(void)end;
 	monitor_conn_destroy(steal_ptr(&v->conn));
-	if (!fs_absent(v->wait->e->state->fd, rel)) {
+	if (end != NULL && end->code == ERR_TIMEOUT) { /* it lives and does not answer */
+		_cleanup_(error_destroyp) struct holos_error *why = NULL;
+
+		error_copy(&why, end);
+		fail(v, &why);
+	} else if (!fs_absent(v->wait->e->state->fd, rel)) {
 		attach(v);
 	} else if (v->last != NULL && !vm_state_is_up(v->last->state)) {
 		vm_record_destroy(v->status->vm); /* removed; these were its last words */

@@ -213,7 +213,7 @@ static void end(struct monitor_conn *c, struct holos_error *err)
 		_cleanup_(error_destroyp) struct holos_error *e = NULL;
 
 		c->requests = rq->next;
-		error_set(&e, err != NULL ? err->code : ERR_FAILED, "%s: %s", rq->op,
+		error_set(&e, ERR_FAILED, "%s: %s", rq->op,
 			  err != NULL ? err->message : "the VM's monitor ended without an answer");
 		if (rq->on_answer != NULL)
 			rq->on_answer(rq->data, NULL, e);

@@ -23,6 +23,7 @@
 #define LOOK_EVERY (30 * NS_PER_S)
 #define CONSOLE    "console.log"
 #define COPY       "console.log.new"
+#define REST_MAX   (64 << 20) /* bytes: no guest writes faster than this copies */
 
 static void name(char *buf, size_t size, unsigned i)
 {
@@ -32,11 +33,11 @@ static void name(char *buf, size_t size, unsigned i)
 /* Copy what came to fd since `to` was copied from it.  0 or -errno. */
 static int copy_rest(int fd, int to)
 {
-	off_t at = lseek(to, 0, SEEK_END);
+	off_t at = lseek(to, 0, SEEK_END), end = at + REST_MAX;
 	char buf[16384];
-	ssize_t n;
+	ssize_t n = 0;
 
-	while ((n = pread(fd, buf, sizeof(buf), at)) > 0) {
+	while (at < end && (n = pread(fd, buf, sizeof(buf), at)) > 0) {
 		ssize_t w = pwrite(to, buf, (size_t)n, at);
 
 		if (w <= 0)

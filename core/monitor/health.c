@@ -257,24 +257,25 @@ static const char *plugin_name(const struct launch *l)
 static void probe(struct health *h)
 {
 	const struct launch *l = h->m->launch;
-	struct net_endpoint *ends = l->n_ports != 0 ? xcalloc(l->n_ports, sizeof(*ends)) : NULL;
+	const struct vm_record *vm = h->m->vm; /* its ports are those that QEMU has */
+	struct net_endpoint *ends = vm->n_ports != 0 ? xcalloc(vm->n_ports, sizeof(*ends)) : NULL;
 	_cleanup_(freep) char *console = xasprintf("%s/console.log", h->m->dir);
 	struct health_guest guest = {
 		.vm = l->instance,
 		.ssh_host = "127.0.0.1",
-		.ssh_port = l->ssh_port,
+		.ssh_port = vm->ssh_port,
 		.ssh_user = l->guest.user,
 		.ssh_key = l->guest.key,
 		.ssh_known_hosts = l->guest.host_key,
 		.console_log = console,
 		.endpoints = ends,
-		.n_endpoints = l->n_ports,
+		.n_endpoints = vm->n_ports,
 	};
 	struct worker_request rq;
 	const char *name;
 
-	for (size_t i = 0; i < l->n_ports; i++) {
-		const struct vm_port *p = &l->ports[i];
+	for (size_t i = 0; i < vm->n_ports; i++) {
+		const struct vm_port *p = &vm->ports[i];
 		bool udp = strcmp(p->protocol, "udp") == 0;
 
 		ends[i] = (struct net_endpoint){ .protocol = udp ? IPPROTO_UDP : IPPROTO_TCP,

@@ -26,6 +26,7 @@ static void reset_record(struct monitor *m)
 	record_set(&vm->health_since, NULL);
 	record_set(&vm->health_detail, NULL);
 	record_set(&vm->warning, NULL);
+	record_ports(m); /* launch.json may have been read again since the last start */
 }
 
 void life_start(struct monitor *m)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The monitor's socket: one that is suspended, older and newer ones, hostile clients."""
+"""The monitor's socket: older and newer ones, hostile clients."""
 
 import fcntl
 import json
@@ -9,7 +9,7 @@ import socket
 import threading
 
 import holostest
-from holostest import FAILED, TIMEOUT, FakeTest
+from holostest import FAILED, FakeTest
 
 ONE = """
     name: demo
@@ -37,27 +37,6 @@ class SocketTest(FakeTest):
         s.connect(self.path)
         self.addCleanup(s.close)
         return s
-
-
-class SuspendedTest(SocketTest):
-    def refuse(self, *args):
-        monitor = self.monitor()
-        os.kill(monitor, signal.SIGSTOP)
-        try:
-            self.fails(TIMEOUT, *args, timeout=40,
-                       match=["web-0", rf"pid {monitor}\b", f"kill -CONT {monitor}"])
-            self.assert_statuses("demo", web_0="running")
-        finally:
-            os.kill(monitor, signal.SIGCONT)
-        self.ok("stop")
-        self.assertEqual(self.qemu_log("powerdown", "web-0")[-1]["event"], "powerdown")
-        self.assert_statuses("demo", web_0="stopped")
-
-    def test_stop(self):
-        self.refuse("stop")
-
-    def test_up(self):
-        self.refuse("up")
 
 
 class OtherVersionTest(SocketTest):

@@ -65,7 +65,7 @@ class ConditionTest(FakeTest):
 
 class RestartPolicyTest(FakeTest):
     def test_on_failure(self):
-        self.behave("web-0", die_after_ms=300, die_status=1, first_starts=2)
+        self.behave("web-0", die_after_ms=300, die_status=1, first_starts=2, after_query=1)
         self.compose("""
             name: demo
             services: {web: {image: ./base.qcow2, restart: on-failure}}
@@ -94,14 +94,14 @@ class RestartPolicyTest(FakeTest):
 
     def test_back_off(self):
         """100 ms, doubled each time; from the start again after 10 s up."""
-        self.behave("web-0", die_after_ms=20, die_status=1)
+        self.behave("web-0", die_after_ms=20, die_status=1, after_query=1)
         self.compose("""
             name: demo
             services: {web: {image: ./base.qcow2, restart: unless-stopped}}
             """)
         self.ok("up")
         self.wait_for(lambda: len(self.pauses()) >= 3, "three restarts", 20)
-        self.behave("web-0", die_after_ms=10500, die_status=1)
+        self.behave("web-0", die_after_ms=10500, die_status=1, after_query=1)
         seen = len(self.pauses())
         # The start that is under way may still have the old orders.
         self.wait_for(lambda: 100 in self.pauses()[seen:], "a short pause again", 40)
@@ -112,7 +112,7 @@ class RestartPolicyTest(FakeTest):
         self.assert_statuses("demo", web_0="stopped")
 
     def test_stop_during_the_pause(self):
-        self.behave("web-0", die_after_ms=20, die_status=1)
+        self.behave("web-0", die_after_ms=20, die_status=1, after_query=1)
         self.compose("""
             name: demo
             services: {web: {image: ./base.qcow2, restart: always}}
@@ -125,7 +125,7 @@ class RestartPolicyTest(FakeTest):
         self.assertFalse(self.wait_until(lambda: self.starts() > starts, 2), "it came back")
 
     def test_bounded(self):
-        self.behave("web-0", die_after_ms=100, die_status=1)
+        self.behave("web-0", die_after_ms=100, die_status=1, after_query=1)
         self.compose("""
             name: demo
             services: {web: {image: ./base.qcow2, restart: "on-failure:2"}}

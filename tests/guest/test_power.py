@@ -35,6 +35,7 @@ class PowerTest(GuestTest):
 
     def test_the_guests_own_poweroff(self):
         self.up("restart: on-failure")
+        self.assertIn("status: done", self.guest("box-0", "cloud-init", "status", "--wait"))
         self.holos("exec", "-T", "demo", "box-0", "sudo", "poweroff", timeout=60)
         self.wait_status("demo", "box-0", "stopped", 30)
         ended = self.vm("box-0")["exit"]

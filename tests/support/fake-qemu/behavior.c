@@ -18,6 +18,8 @@
  *   ignore_powerdown, ignore_quit, ignore_sigterm=1
  *   powerdown_delay_ms=N        from the button to the guest's end
  *   guest_poweroff_after_ms, guest_panic_after_ms, guest_reset_after_ms=N
+ *   after_query=1               *_after_ms count from the first query-status, and
+ *                               not from the start: a slow host changes nothing
  *   io_error_after_ms=N         pauses as on a full host disk
  *   ssh=banner|silent|close     what the forward of guest port 22 does
  *   ports=answer|silent|close   what the others do
@@ -65,6 +67,7 @@ static const struct {
 	{ "ignore_powerdown", offsetof(struct behavior, ignore_powerdown) },
 	{ "ignore_quit", offsetof(struct behavior, ignore_quit) },
 	{ "ignore_sigterm", offsetof(struct behavior, ignore_sigterm) },
+	{ "after_query", offsetof(struct behavior, after_query) },
 };
 
 static void set_defaults(struct behavior *b)

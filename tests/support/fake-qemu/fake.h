@@ -57,6 +57,7 @@ struct behavior {
 	int console_lines;
 	bool no_qmp, hang_qmp, hang_commands, wrong_uuid;
 	bool ignore_powerdown, ignore_quit, ignore_sigterm;
+	bool after_query;
 	enum garbage garbage_qmp;
 	enum reply ssh; /* REPLY_ANSWER: a banner */
 	enum reply ports;
@@ -97,6 +98,7 @@ struct fake {
 	unsigned n_forwards;
 	const char *status; /* QMP's run state */
 	bool powering_down; /* the guest felt the button */
+	bool counting;      /* the *_after_ms of its orders */
 };
 
 /* args.c: the command line. */
@@ -133,6 +135,7 @@ struct json_object *qmp_reason(const char *reason, bool guest);
 
 /* machine.c: what happens to the VM. */
 void machine_start(struct fake *f);
+void machine_count(struct fake *f); /* begin what comes after some time, once */
 void machine_set_status(struct fake *f, const char *status, const char *event);
 void machine_powerdown(struct fake *f);
 void machine_reset(struct fake *f, const char *reason, bool guest);

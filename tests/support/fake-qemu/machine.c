@@ -165,18 +165,27 @@ static void order(int after_ms, loop_timer_fn *fn, struct fake *f)
 		loop_timer(after_ms, fn, f);
 }
 
-void machine_start(struct fake *f)
+void machine_count(struct fake *f)
 {
 	const struct behavior *b = &f->behavior;
 
-	f->status = args_get(f, "S") ? "prelaunch" : "running";
-	watch_signals(f);
-	qmp_serve(f);
-	serial_boot(f);
+	if (f->counting)
+		return;
+	f->counting = true;
 	order(b->die_after_ms, die, f);
 	order(b->guest_poweroff_after_ms, guest_off, f);
 	order(b->guest_panic_after_ms, guest_panic, f);
 	order(b->guest_reset_after_ms, guest_reset, f);
 	order(b->io_error_after_ms, io_error, f);
+}
+
+void machine_start(struct fake *f)
+{
+	f->status = args_get(f, "S") ? "prelaunch" : "running";
+	watch_signals(f);
+	qmp_serve(f);
+	serial_boot(f);
+	if (!f->behavior.after_query)
+		machine_count(f);
 	log_event(f, "running");
 }

@@ -117,6 +117,7 @@ static struct json_object *query(struct fake *f, const char *name)
 	bool running = !strcmp(f->status, "running");
 
 	if (!strcmp(name, "query-status")) {
+		machine_count(f);
 		o = wrap("status", json_object_new_string(f->status));
 		json_object_object_add(o, "singlestep", json_object_new_boolean(false));
 		json_object_object_add(o, "running", json_object_new_boolean(running));
