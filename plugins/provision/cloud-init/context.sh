@@ -17,7 +17,7 @@ unpack() {
 	made=
 	[ -d "$2" ] || made=yes
 	mkdir -p "$2" || return 1
-	tree "$1"
+	tree "$1" || return 1
 	(
 		cd "$2" || exit 1
 		# shellcheck disable=SC2086 # three words each

@@ -34,6 +34,15 @@ static char *project(unsigned n, unsigned replicas)
 	return strbuf_steal(&b);
 }
 
+/* Of this process: others on the machine do not count. */
+static uint64_t cpu_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
+}
+
 static uint64_t load_ns(unsigned n, unsigned replicas)
 {
 	_cleanup_(freep) char *text = project(n, replicas);
@@ -41,9 +50,9 @@ static uint64_t load_ns(unsigned n, unsigned replicas)
 	uint64_t start;
 
 	put("holos.yaml", text);
-	start = clock_now_ns();
+	start = cpu_ns();
 	p = load_good((struct project_options){ 0 });
-	start = clock_now_ns() - start;
+	start = cpu_ns() - start;
 	ck_assert_uint_eq(p->n_services, n);
 	return start;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * makeseed.c - makeseed STEPS.json KEY|- OUT.iso [REPEAT]: runs the plugin
+ * makeseed.c - makeseed STEPS.json KEY|- OUT.iso [REPEAT [CONTEXT]]: runs the plugin
  * outside of holos, for the tests that need a seed file, and measures it.
  */
 #include "mockhost.h"
@@ -43,7 +43,7 @@ int main(int argc, char **argv)
 	double begin;
 
 	if (argc < 4) {
-		fprintf(stderr, "usage: makeseed STEPS.json KEY|- OUT.iso [REPEAT]\n");
+		fprintf(stderr, "usage: makeseed STEPS.json KEY|- OUT.iso [REPEAT [CONTEXT]]\n");
 		return 2;
 	}
 	steps = json_object_from_file(argv[1]);
@@ -53,6 +53,8 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(argv[2], "-") != 0)
 		key = slurp(argv[2]);
+	if (argc > 5)
+		mock_context = open(argv[5], O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 	begin = cpu_ms();
 	for (long i = 0; i < repeat && status == HOLOS_OK; i++) {
 		int fd = open(argv[3], O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);

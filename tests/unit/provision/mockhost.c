@@ -80,7 +80,31 @@ static int secret(const holos_call *call, const char *name)
 	return strcmp(name, "ssh_host_ed25519_key") == 0 ? call->key_fd : -1;
 }
 
-static const struct holos_provision_api api = { .size = sizeof(api), .secret = secret };
+int mock_context = -1;
+
+static int medium(const holos_call *call, const char *name)
+{
+	(void)call;
+	return strcmp(name, "context") == 0 ? mock_context : -1;
+}
+
+static const struct holos_provision_api api = { .size = sizeof(api),
+						.secret = secret,
+						.medium = medium };
+
+static int32_t cancelled(const holos_call *call)
+{
+	(void)call;
+	return 0;
+}
+
+static void progress(holos_call *call, const char *what, uint64_t done, uint64_t total)
+{
+	(void)call;
+	(void)what;
+	(void)done;
+	(void)total;
+}
 
 static const void *query(holos_self *self, const char *id)
 {
@@ -95,6 +119,8 @@ static const struct holos_host host = {
 	.query = query,
 	.fail = fail,
 	.fail_at = fail_at,
+	.cancelled = cancelled,
+	.progress = progress,
 	.cfg_str = cfg_str,
 	.cfg_int = cfg_int,
 	.cfg_bool = cfg_bool,

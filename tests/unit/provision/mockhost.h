@@ -23,6 +23,9 @@ struct mock_result {
 	size_t iso_len;
 };
 
+/* The file that seed() gets as context disk; -1: none. */
+extern int mock_context;
+
 /* Call seed() with these steps; key is the text of the host key or NULL. */
 void mock_seed(struct json_object *steps, const char *key, struct mock_result *ret);
 /* The same, writing to fd. */
