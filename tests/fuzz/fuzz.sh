@@ -13,6 +13,7 @@ cmake -S "$top" -B "$build" -G Ninja -DCMAKE_C_COMPILER=clang-14 -DCMAKE_BUILD_T
 	-DHOLOS_FUZZ=ON -DHOLOS_SANITIZE=address,undefined >/dev/null
 cmake --build "$build" --target "fuzz-$target" >/dev/null
 mkdir -p "$build/corpus-$target" "$build/findings"
+set -- "$build/corpus-$target" "$top/tests/fuzz/corpus/$target"
+[ "$target" != compose ] || set -- "$@" "$top/tests/data/compose/good" "$top/tests/data/compose/bad"
 exec "$build/tests/fuzz-$target" -max_total_time="$seconds" -dict="$top/tests/fuzz/$target.dict" \
-	-artifact_prefix="$build/findings/" "$build/corpus-$target" "$top/tests/fuzz/corpus/$target" \
-	"$top/tests/data/compose/good" "$top/tests/data/compose/bad"
+	-artifact_prefix="$build/findings/" "$@"
