@@ -17,6 +17,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -158,6 +159,30 @@ static bool same_as_before(const struct project *p, size_t i, struct build *buil
 	return false;
 }
 
+/* A mistake in the Dockerfile: "PATH:LINE: why", as compilers say it, and at the
+ * place in the compose file that names it. */
+static void blame(const struct service *s, struct holos_error *one)
+{
+	static const char plugin[] = "provision plugin \"" TRANSLATOR "\": ";
+	const char *why = one->message;
+	unsigned line = 0;
+	int n = 0;
+	char *text;
+
+	if (strncmp(why, plugin, sizeof(plugin) - 1) == 0)
+		why += sizeof(plugin) - 1;
+	if (sscanf(why, "line %u: %n", &line, &n) == 1 && n > 0)
+		text = xasprintf("services.%s.dockerfile: %s:%u: %s", s->name, s->dockerfile, line,
+				 why + n);
+	else
+		text = xasprintf("services.%s.dockerfile: %s: %s", s->name, s->dockerfile, why);
+	free(one->message);
+	one->message = text;
+	if (one->code == ERR_FAILED)
+		one->code = ERR_INVALID;
+	error_at(one, s->dockerfile_mark.file, s->dockerfile_mark.line, s->dockerfile_mark.column);
+}
+
 int engine_build(struct engine *e, struct project *p, struct holos_error **err)
 {
 	_cleanup_(freep) struct build *builds = xcalloc(p->n_services + 1, sizeof(*builds));
@@ -174,11 +199,7 @@ int engine_build(struct engine *e, struct project *p, struct holos_error **err)
 		any = true;
 		if (same_as_before(p, i, builds) || translate(e, s, &builds[i], &one) == 0)
 			continue;
-		error_wrap(&one, "services.%s.dockerfile: %s", s->name, s->dockerfile);
-		if (one->code == ERR_FAILED)
-			one->code = ERR_INVALID;
-		error_at(one, s->dockerfile_mark.file, s->dockerfile_mark.line,
-			 s->dockerfile_mark.column);
+		blame(s, one);
 		error_append(&all, one);
 	}
 	if (all != NULL)
