@@ -65,8 +65,18 @@ function(holos_add_plugin module)
 	if(HOLOS_STATIC_PLUGINS STREQUAL "all" OR module IN_LIST HOLOS_STATIC_PLUGINS)
 		add_library(${target} OBJECT ${arg_SOURCES})
 		target_link_libraries(${target} PRIVATE ${arg_LIBS})
-		target_link_libraries(holos-worker PRIVATE $<TARGET_OBJECTS:${target}> ${arg_LIBS})
 		string(REPLACE "-" "_" symbol "${module}")
+		# As in a shared object, nothing but the descriptor is seen from outside: two
+		# plugins may have functions of one name.
+		set(object "${CMAKE_CURRENT_BINARY_DIR}/${target}-static.o")
+		add_custom_command(OUTPUT "${object}"
+			COMMAND ${CMAKE_LINKER} -r -o "${object}" $<TARGET_OBJECTS:${target}>
+			COMMAND ${CMAKE_OBJCOPY}
+				--keep-global-symbol=holos_${symbol}_LTX_holos_plugin_v1 "${object}"
+			DEPENDS $<TARGET_OBJECTS:${target}> COMMAND_EXPAND_LISTS VERBATIM)
+		add_custom_target(${target}-static DEPENDS "${object}")
+		add_dependencies(holos-worker ${target}-static)
+		target_link_libraries(holos-worker PRIVATE "${object}" ${arg_LIBS})
 		set_property(TARGET holos-worker APPEND PROPERTY HOLOS_STATIC_MODULES "X(${symbol})")
 		set(what "${module}")
 		set(component core) # which has the code

@@ -5,7 +5,6 @@ compiler with pkg-config; checked, and used."""
 import json
 import os
 import shutil
-import subprocess
 
 from sdktest import SdkTest, TOP, holostest
 
@@ -99,8 +98,8 @@ class QuickemuTest(SdkTest):
         path = os.path.join(self.work, name)
         with open(path, "w") as f:
             f.write(text)
-        done = subprocess.run([self.program, path], capture_output=True, text=True)
-        return done.returncode, done.stdout
+        done = self.run_any(self.program, path)
+        return done.status, done.out
 
     def test_a_vm(self):
         status, out = self.convert("""\

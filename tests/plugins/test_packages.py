@@ -3,6 +3,7 @@
 clean root of dpkg's."""
 
 import glob
+import json
 import os
 import re
 import subprocess
@@ -30,8 +31,10 @@ class PackagesTest(FakeTest):
 
     @staticmethod
     def field(path, name):
-        return subprocess.run(["dpkg-deb", "-f", path, name], capture_output=True, text=True,
-                              check=True).stdout.strip()
+        # Not run(): it would miss a child that the harness reaped.
+        with subprocess.Popen(["dpkg-deb", "-f", path, name], stdout=subprocess.PIPE,
+                              text=True) as child:
+            return child.stdout.read().strip()
 
     def install(self, *names):
         """A root with these packages and nothing else; libraries are this machine's."""
@@ -39,22 +42,20 @@ class PackagesTest(FakeTest):
         for d in "var/lib/dpkg/info", "var/lib/dpkg/updates", "var/log":
             os.makedirs(os.path.join(root, d))
         open(os.path.join(root, "var/lib/dpkg/status"), "w").close()
-        done = subprocess.run(["dpkg", "--root=" + root, "--force-depends", "--force-not-root",
-                               "-i", *[self.packages[n] for n in names]],
-                              capture_output=True, text=True)
-        self.assertEqual(done.returncode, 0, done.stderr)
+        done = self.spawn(["dpkg", "--root=" + root, "--force-depends", "--force-not-root",
+                           "-i", *[self.packages[n] for n in names]],
+                          cwd=self.work, env=self.env).finish(60)
+        self.assertEqual(done.status, 0, done.err)
         return root
 
     def run_in(self, root, *args):
         program = os.path.join(root, "usr", "bin", "holos")
-        return subprocess.run([program, *args], env=self.env, cwd=self.work,
-                              capture_output=True, text=True)
+        return self.spawn([program, *args], cwd=self.work, env=self.env).finish(60)
 
     def listed(self, root):
         done = self.run_in(root, "plugins", "--json")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        import json
-        return {f"{p['kind']}-{p['name']}": p for p in json.loads(done.stdout)}
+        self.assertEqual(done.status, 0, done.err)
+        return {f"{p['kind']}-{p['name']}": p for p in json.loads(done.out)}
 
     def test_names_and_dependencies(self):
         self.assertLessEqual({"holos", "holos-core", "holos-guest", "holos-plugin-dev",
@@ -78,22 +79,22 @@ class PackagesTest(FakeTest):
 
     def test_core_alone(self):
         root = self.install("holos-core")
-        self.assertEqual(self.run_in(root, "version").returncode, 0)
+        self.assertEqual(self.run_in(root, "version").status, 0)
         self.assertEqual(self.listed(root), {})
         self.compose("""
             name: demo
             services: {web: {image: micro}}
             """)
         done = self.run_in(root, "validate")
-        self.assertNotEqual(done.returncode, 0)
-        self.assertIn("holos-plugin-image-micro", done.stderr)
+        self.assertNotEqual(done.status, 0)
+        self.assertIn("holos-plugin-image-micro", done.err)
         self.compose("""
             name: demo
             services: {web: {image: ./base.qcow2}}
             """)
         done = self.run_in(root, "up")
-        self.assertEqual(done.returncode, HOST, done.stderr)
-        self.assertRegex(done.stderr, r"holos-plugin-(image-file|net-user|net-multicast|"
+        self.assertEqual(done.status, HOST, done.err)
+        self.assertRegex(done.err, r"holos-plugin-(image-file|net-user|net-multicast|"
                                       r"provision-cloud-init), not installed")
 
     def test_core_and_each_plugin(self):
@@ -108,10 +109,10 @@ class PackagesTest(FakeTest):
                 self.assertEqual(got[plugin]["state"], "ok")
                 self.assertEqual(got[plugin]["package"], name)
                 done = self.run_in(root, "plugins", "show", plugin)
-                self.assertEqual(done.returncode, 0, done.stderr)
-                self.assertRegex(done.stdout, r"(?m)^probe: +works here$")
+                self.assertEqual(done.status, 0, done.err)
+                self.assertRegex(done.out, r"(?m)^probe: +works here$")
                 done = self.run_in(root, "plugins", "check", got[plugin]["file"])
-                self.assertEqual(done.returncode, 0, done.stdout)
+                self.assertEqual(done.status, 0, done.out)
 
 
 if __name__ == "__main__":

@@ -4,7 +4,6 @@ command that needs no plugin does not load."""
 
 import os
 import shutil
-import subprocess
 
 import holostest
 from holostest import BUILD, FAILED, USAGE, FakeTest
@@ -164,7 +163,7 @@ class LoadsNothingTest(FakeTest):
         trace = os.path.join(self.dir, "trace")
         argv = ["strace", "-f", "-qq", "-e", "trace=execve,openat,open", "-o", trace,
                 holostest.PROGRAM, *args]
-        done = subprocess.run(argv, env=self.env, cwd=self.work, capture_output=True, text=True)
+        done = self.spawn(argv, cwd=self.work, env=self.env).finish()
         with open(trace) as f:
             return done, f.read()
 
@@ -178,7 +177,7 @@ class LoadsNothingTest(FakeTest):
                      ["validate"]):
             with self.subTest(args):
                 done, text = self.traced(*args)
-                self.assertEqual(done.returncode, 0, done.stderr)
+                self.assertEqual(done.status, 0, done.err)
                 self.assertIn("execve(", text)
                 opened = [line for line in text.splitlines() if ".so\"" in line and
                           "/plugins/1/" in line]
@@ -188,8 +187,8 @@ class LoadsNothingTest(FakeTest):
 
     def test_plugin_code_is_in_the_worker_alone(self):
         done, text = self.traced("plugins", "show", "http")
-        self.assertEqual(done.returncode, 0, done.stderr)
-        self.assertIn("probe:    works here", done.stdout)
+        self.assertEqual(done.status, 0, done.err)
+        self.assertIn("probe:    works here", done.out)
         cli = text.split()[0]
         self.assertIn("holos-worker\"", text)
         for line in text.splitlines():
