@@ -15,8 +15,7 @@ int fetch_module(const struct holos_fetch_module **ret, struct holos_error **err
 						 .symbol = HOLOS_FETCH_MODULE_SYMBOL,
 						 .size = sizeof(struct holos_fetch_module),
 						 .what = "the module for downloads",
-						 .hint = "install the package with holos' "
-							 "downloads" };
+						 .hint = "it is in package holos-fetch" };
 	static const void *loaded;
 	int r = module_load(&file, &loaded, err);
 

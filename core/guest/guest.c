@@ -20,8 +20,7 @@ int guest_ssh_module(const struct holos_ssh_module **ret, struct holos_error **e
 						 .symbol = HOLOS_SSH_MODULE_SYMBOL,
 						 .size = sizeof(struct holos_ssh_module),
 						 .what = "the SSH module",
-						 .hint = "install the package with holos' guest "
-							 "access" };
+						 .hint = "it is in package holos-guest" };
 	static const void *loaded;
 	int r = module_load(&file, &loaded, err);
 

@@ -25,10 +25,16 @@
 
 /* The plugins that come with holos, for advice when one is not installed. */
 static const char *const first_party[] = {
-	"image-alpine",   "image-arch",  "image-debian",         "image-fedora",
-	"image-file",     "image-micro", "image-ubuntu",         "image-url",
-	"net-multicast",  "net-user",    "health-bypass",        "health-http",
-	"health-ssh",     "health-tcp",  "provision-cloud-init", "provision-dockerfile",
+	"image-almalinux",      "image-centos-stream",
+	"image-opensuse",       "image-rocky",
+	"image-alpine",         "image-arch",
+	"image-debian",         "image-fedora",
+	"image-file",           "image-micro",
+	"image-ubuntu",         "image-url",
+	"net-multicast",        "net-user",
+	"health-bypass",        "health-http",
+	"health-ssh",           "health-tcp",
+	"provision-cloud-init", "provision-dockerfile",
 	"importer-virsh",
 };
 #define N_FIRST_PARTY (sizeof(first_party) / sizeof(first_party[0]))

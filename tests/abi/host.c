@@ -11,13 +11,13 @@
 
 extern const struct holos_plugin *holos_health_abi_LTX_holos_plugin_v1(void);
 
-#define EXPECT(what)                                                                 \
-	do {                                                                         \
-		if (!(what)) {                                                       \
-			fprintf(stderr, "line %d: not so: %s (said: %s)\n", __LINE__, #what, \
-				holos_testkit_message(kit));                         \
-			exit(1);                                                     \
-		}                                                                    \
+#define EXPECT(what)                                                                               \
+	do {                                                                                       \
+		if (!(what)) {                                                                     \
+			fprintf(stderr, "line %d: not so: %s (said: %s)\n", __LINE__, #what,       \
+				holos_testkit_message(kit));                                       \
+			exit(1);                                                                   \
+		}                                                                                  \
 	} while (0)
 
 int main(void)
@@ -53,7 +53,8 @@ int main(void)
 	call = holos_testkit_call(kit);
 	EXPECT(net->plan(NULL, &nic, holos_testkit_plan(kit, "/x"), call,
 			 holos_testkit_error(kit)) == HOLOS_OK);
-	EXPECT(strstr(holos_testkit_result(kit), "\"qemu\":[\"-netdev\",\"user,id=net0\"]") != NULL);
+	EXPECT(strstr(holos_testkit_result(kit), "\"qemu\":[\"-netdev\",\"user,id=net0\"]") !=
+	       NULL);
 	holos_testkit_free(kit);
 
 	/* A host that lacks a table is told, not crashed into. */
