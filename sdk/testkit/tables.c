@@ -227,10 +227,29 @@ static holos_status provision_steps(holos_steps_sink *out, const char *json, siz
 	return take_json(out->kit, "steps", json, len);
 }
 
+/* An empty file that lives as long as the call. */
+static int provision_medium(const holos_call *call, const char *name)
+{
+	struct holos_testkit *kit = call->kit;
+	int fd;
+
+	kit_used(kit);
+	if (kit->n_fds == KIT_FDS_MAX)
+		kit_die("more than %d files in one call", KIT_FDS_MAX);
+	fd = memfd_create(name, MFD_CLOEXEC);
+	if (fd < 0)
+		kit_die("cannot make a file");
+	kit->paths[kit->n_fds] = NULL;
+	kit->fds[kit->n_fds++] = fd;
+	json_object_array_add(kit_list(kit, "media"), json_object_new_string(name));
+	return fd;
+}
+
 static const struct holos_provision_api provision_api = {
 	.size = sizeof(provision_api),
 	.secret = provision_secret,
 	.steps = provision_steps,
+	.medium = provision_medium,
 };
 
 holos_steps_sink *holos_testkit_steps_sink(struct holos_testkit *kit)

@@ -64,7 +64,7 @@ const char *holos_testkit_at(const struct holos_testkit *kit);
 const char *holos_testkit_log(const struct holos_testkit *kit);
 /* What went to sinks and to the plan, one JSON object:
  * {"images":[], "output":{}, "qemu":[], "helpers":[], "endpoints":[], "files":[],
- *  "model":{}, "lost":[], "steps":{}, "progress":[]}; absent where nothing was said. */
+ *  "model":{}, "lost":[], "steps":{}, "media":[], "progress":[]}; absent where nothing was said. */
 const char *holos_testkit_result(struct holos_testkit *kit);
 
 /* ---- what to hand to operations --------------------------------------------- */

@@ -21,12 +21,15 @@ struct holos_image {
 	const char *ref;    /* canonical: "micro:1", "debian:12", "/a/b.qcow2" */
 
 	const char *path;   /* a file on this machine, used in place           */
-	const char *url;    /* https: downloaded and verified by the host      */
+	const char *url;    /* https: downloaded and verified by the host; one
+	                     * file at several places: separated by one space,
+	                     * at most 8, tried in turn                        */
 	const char *key;    /* make() makes it; equal key = equal image        */
 
 	const char *digest; /* "sha256:<hex>" or "sha512:<hex>", or NULL       */
-	const char *digest_url; /* a checksum file that names the last part of
-	                     * url; NULL if none                               */
+	const char *digest_url; /* a checksum file (of sha256sum(1), or BSD's)
+	                     * that names the last part of url, or has one
+	                     * hash alone; a list as url; NULL if none         */
 	uint64_t bytes;     /* size of the download; 0: unknown                */
 
 	const char *arch;   /* "x86_64", "aarch64"; NULL: unknown              */

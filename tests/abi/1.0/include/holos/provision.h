@@ -26,6 +26,9 @@ struct holos_provision_api {
 	/* translate(): the steps, as JSON text of the documented form. */
 	holos_status (*steps)(holos_steps_sink *out, const char *json,
 	                      size_t len);
+	/* seed(): another empty file to write, by name ("context"); -1: it is
+	 * not wanted in this call. */
+	int (*medium)(const holos_call *call, const char *name);
 };
 
 struct holos_provision_ops {
