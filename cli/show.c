@@ -86,9 +86,9 @@ char *cli_service_addresses_text(const struct project_status *p, const char *ser
 	char text[INET_ADDRSTRLEN];
 
 	for (size_t i = 0; i <= p->n_vms; i++) {
-		_cleanup_(freep) char *own = i < p->n_vms && strcmp(p->vms[i].service, service) == 0
-						     ? vm_status_address(&p->vms[i])
-						     : NULL;
+		const char *own = i < p->n_vms && strcmp(p->vms[i].service, service) == 0
+					  ? p->vms[i].address
+					  : NULL;
 		struct in_addr a = { 0 };
 
 		if (i < p->n_vms && (own == NULL || inet_pton(AF_INET, own, &a) != 1))

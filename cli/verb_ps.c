@@ -157,14 +157,13 @@ static void add_instances(const struct ps *o, struct table *t, const struct proj
 		_cleanup_(freep) char *uptime =
 			has_uptime(v->vm) ? uptime_text(process_age_ns(v->vm->pid_start))
 					  : xstrdup("-");
-		_cleanup_(freep) char *address = vm_status_address(v);
 		_cleanup_(freep) char *note = notes(o, v);
 		const char *health = v->vm->health != VM_HEALTH_NONE && vm_state_is_up(v->vm->state)
 					     ? vm_health_name(v->vm->health)
 					     : "-";
 
-		table_row(t, p->name, v->name, vm_state_name(v->vm->state), health, uptime, address,
-			  ports, note);
+		table_row(t, p->name, v->name, vm_state_name(v->vm->state), health, uptime,
+			  v->address, ports, note);
 	}
 }
 
@@ -285,7 +284,8 @@ static int show(struct ps *o, const struct state *s, const struct strv *projects
 	for (size_t i = 0; i < projects->n && r == 0; i++) {
 		_cleanup_(project_status_destroyp) struct project_status *p = NULL;
 
-		r = project_status_read(s, projects->v[i], &p, err);
+		r = o->c.json ? project_status_read(s, projects->v[i], &p, err)
+			      : project_status_read_brief(s, projects->v[i], &p, err);
 		if (r < 0 || !p->exists)
 			continue;
 		for (char *const *n = o->names; r == 0 && n != NULL && *n != NULL; n++)

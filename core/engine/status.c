@@ -8,6 +8,7 @@
 #include <base/names.h>
 #include <engine/status.h>
 #include <state/lastword.h>
+#include <state/vmbrief.h>
 
 #include <errno.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@ static void vm_status_finish(struct vm_status *v)
 	free(v->name);
 	free(v->service);
 	free(v->dir);
+	free(v->address);
 	free(v->problem);
 	instance_record_destroy(v->rec);
 	vm_record_destroy(v->vm);
@@ -42,6 +44,16 @@ static void note_vm(struct vm_status *v, struct holos_error *err)
 	text = error_format(err);
 	free(v->problem);
 	v->problem = xasprintf("%s/%s", v->dir, text);
+}
+
+static void set_address(struct vm_status *v)
+{
+	const char *address = NULL;
+
+	for (size_t i = 0; v->rec != NULL && i < v->rec->n_nics && address == NULL; i++)
+		address = v->rec->nics[i].address;
+	free(v->address);
+	v->address = address != NULL ? xstrndup(address, strcspn(address, "/")) : NULL;
 }
 
 int vm_status_refresh(const struct state *s, const char *project, struct vm_status *v,
@@ -74,6 +86,7 @@ int vm_status_refresh(const struct state *s, const char *project, struct vm_stat
 		instance_record_destroy(v->rec);
 		v->rec = NULL;
 	}
+	set_address(v);
 	if (vm_record_read(dir, &v->vm, &e2) < 0) {
 		if (e2->sys_errno != ENOENT)
 			note_vm(v, e2);
@@ -94,9 +107,26 @@ static bool state_is_gone(const struct state *s, const char *project, const char
 	return fs_absent(s->fd, rel);
 }
 
-int project_status_read(const struct state *s, const char *project, struct project_status **ret,
-			struct holos_error **err)
+/* By the copy of its monitor's record; false: not to be had so. */
+static bool read_brief(const struct project_status *p, int dir, struct vm_status *v)
 {
+	struct json_object *hosts = p->rec != NULL ? p->rec->hosts : NULL;
+
+	if (dir < 0 || vm_brief_read(dir, v->name, &v->alive, &v->vm) == 0)
+		return false;
+	if (vm_state_is_up(v->vm->state) && !v->alive.monitor && !v->alive.qemu) {
+		vm_record_destroy(steal_ptr(&v->vm)); /* there may be a last word of it */
+		return false;
+	}
+	vm_record_settle(v->vm, &v->alive);
+	v->address = xstrdup_null(jsonx_str(hosts, v->name, NULL));
+	return true;
+}
+
+static int read_status(const struct state *s, const char *project, bool brief,
+		       struct project_status **ret, struct holos_error **err)
+{
+	_cleanup_(closep) int dir = brief ? state_open_dir(s, false, "instances/%s", project) : -1;
 	_cleanup_(project_status_destroyp) struct project_status *p = xnew(struct project_status);
 	_cleanup_(error_destroyp) struct holos_error *e = NULL;
 	_cleanup_(error_destroyp) struct holos_error *e2 = NULL;
@@ -126,7 +156,7 @@ int project_status_read(const struct state *s, const char *project, struct proje
 		v->name = xstrdup(names.v[i]);
 		v->service = xstrdup(service);
 		v->dir = state_path(s, "instances/%s/%s", project, names.v[i]);
-		if (vm_status_refresh(s, project, v, &gone) == 0) {
+		if (read_brief(p, dir, v) || vm_status_refresh(s, project, v, &gone) == 0) {
 			p->n_vms++;
 			continue;
 		}
@@ -144,6 +174,18 @@ int project_status_read(const struct state *s, const char *project, struct proje
 	}
 	*ret = steal_ptr(&p);
 	return 0;
+}
+
+int project_status_read(const struct state *s, const char *project, struct project_status **ret,
+			struct holos_error **err)
+{
+	return read_status(s, project, false, ret, err);
+}
+
+int project_status_read_brief(const struct state *s, const char *project,
+			      struct project_status **ret, struct holos_error **err)
+{
+	return read_status(s, project, true, ret, err);
 }
 
 void project_status_destroy(struct project_status *p)
@@ -172,17 +214,6 @@ void project_status_keep(struct project_status *p,
 	}
 	p->n_vms = n;
 	p->narrowed = true;
-}
-
-char *vm_status_address(const struct vm_status *v)
-{
-	for (size_t i = 0; v->rec != NULL && i < v->rec->n_nics; i++) {
-		const char *address = v->rec->nics[i].address;
-
-		if (address != NULL)
-			return xstrndup(address, strcspn(address, "/"));
-	}
-	return NULL;
 }
 
 struct vm_status *project_status_vm(const struct project_status *p, const char *instance)

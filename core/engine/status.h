@@ -19,7 +19,8 @@ struct vm_status {
 	char *service;
 	unsigned index;
 	char *dir;                   /* absolute */
-	struct instance_record *rec; /* NULL: damaged or unfinished */
+	struct instance_record *rec; /* NULL: damaged or unfinished, or not read */
+	char *address;               /* on the project's network, "10.10.0.2"; NULL: none */
 	struct vm_record *vm;        /* never NULL; "created" when it never started */
 	struct alive alive;
 	char *problem;   /* NULL, or what is wrong with its records */
@@ -42,15 +43,16 @@ struct project_status {
 /* Never fails for what is damaged: that is said in `problem`. */
 int project_status_read(const struct state *s, const char *project, struct project_status **ret,
 			struct holos_error **err);
+/* The same without the instances' own records (rec is NULL) where the monitor's
+ * say enough, as for a table: much faster.  Damage in one of those is not told. */
+int project_status_read_brief(const struct state *s, const char *project,
+			      struct project_status **ret, struct holos_error **err);
 void project_status_destroy(struct project_status *p); /* NULL is fine */
 DEFINE_CLEANUP(struct project_status *, project_status_destroyp, project_status_destroy);
 
 /* Forget the VMs for which keep says no, and services without any. */
 void project_status_keep(struct project_status *p,
 			 bool (*keep)(void *data, const struct vm_status *v), void *data);
-/* Its address on the project's network, "10.10.0.2"; NULL: none.  The caller
- * frees. */
-char *vm_status_address(const struct vm_status *v);
 
 struct vm_status *project_status_vm(const struct project_status *p, const char *instance);
 /* Replicas wanted of a service by the record, or how many there are. */

@@ -360,7 +360,7 @@ int stop_hold(struct engine *e, const char *project, const char *const *names,
 {
 	_cleanup_(project_status_destroyp) struct project_status *p = NULL;
 	_cleanup_(state_unlockp) struct state_lock *lock = NULL;
-	int r = project_status_read(e->state, project, &p, err);
+	int r = project_status_read_brief(e->state, project, &p, err);
 
 	if (r < 0)
 		return r;

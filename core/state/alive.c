@@ -37,16 +37,21 @@ int alive_query(int dirfd, struct alive *ret, struct holos_error **err)
 {
 	_cleanup_(closep) int fd =
 		openat(dirfd, ALIVE_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	struct alive a = { false, false };
-	int r;
 
 	if (fd < 0) {
 		if (errno != ENOENT)
 			return error_sys(err, ERR_FAILED, errno, "cannot open %s", ALIVE_FILE);
-		*ret = a;
+		*ret = (struct alive){ false, false };
 		return 0;
 	}
-	r = query_byte(fd, ALIVE_MONITOR, &a.monitor, err);
+	return alive_query_fd(fd, ret, err);
+}
+
+int alive_query_fd(int fd, struct alive *ret, struct holos_error **err)
+{
+	struct alive a = { false, false };
+	int r = query_byte(fd, ALIVE_MONITOR, &a.monitor, err);
+
 	if (r == 0)
 		r = query_byte(fd, ALIVE_QEMU, &a.qemu, err);
 	if (r == 0)

@@ -27,6 +27,9 @@ struct alive {
  * enough.  No file: nobody lives.  dirfd is the instance's directory. */
 int alive_query(int dirfd, struct alive *ret, struct holos_error **err);
 
+/* The same of the open file. */
+int alive_query_fd(int fd, struct alive *ret, struct holos_error **err);
+
 /* Take a byte.  The caller owns *ret_fd (close-on-exec); the lock lasts until
  * the last copy of that descriptor is closed.  Taken by another: ERR_BUSY. */
 int alive_take(int dirfd, enum alive_who who, int *ret_fd, struct holos_error **err);

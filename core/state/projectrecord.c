@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define RECORD_MAX   (16u << 20)
@@ -170,6 +171,59 @@ static int decode(struct json_object *obj, const char *what, struct project_reco
 	return 0;
 }
 
+/* ---- the brief -------------------------------------------------------------------- */
+
+/* projects/<p>.brief has the record without the snapshot of the instances, most of
+ * its bytes, for readers in a hurry.  It names the record by inode, change time
+ * and size, and counts only beside exactly that file. */
+static char *brief_path(const char *project)
+{
+	return xasprintf("projects/%s.brief", project);
+}
+
+static void brief_write(const struct state *s, const char *project, const char *rel,
+			struct json_object *obj)
+{
+	_cleanup_(json_putp) struct json_object *brief = json_object_new_object();
+	_cleanup_(freep) char *path = brief_path(project);
+	struct stat st;
+	const char *text;
+
+	if (fstatat(s->fd, rel, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	jsonx_set_int(brief, "ino", (int64_t)st.st_ino);
+	jsonx_set_int(brief, "size", st.st_size);
+	jsonx_set_int(brief, "ctime_s", st.st_ctim.tv_sec);
+	jsonx_set_int(brief, "ctime_ns", st.st_ctim.tv_nsec);
+	jsonx_set(brief, "record", json_object_get(obj));
+	text = jsonx_line(brief);
+	(void)fs_write_replace(s->fd, path, text, strlen(text), 0600,
+			       NULL); /* or it does not count */
+}
+
+/* The record by its brief; NULL: there is none that counts. */
+static struct project_record *brief_read(const struct state *s, const char *project,
+					 const char *rel)
+{
+	_cleanup_(json_putp) struct json_object *obj = NULL;
+	_cleanup_(freep) char *path = brief_path(project);
+	struct project_record *r = NULL;
+	struct stat st;
+
+	if (jsonx_read_file(s->fd, path, RECORD_MAX, &obj, NULL) < 0 ||
+	    fstatat(s->fd, rel, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISREG(st.st_mode) ||
+	    jsonx_int(obj, "ino", -1) != (int64_t)st.st_ino ||
+	    jsonx_int(obj, "size", -1) != st.st_size ||
+	    jsonx_int(obj, "ctime_s", -1) != st.st_ctim.tv_sec ||
+	    jsonx_int(obj, "ctime_ns", -1) != st.st_ctim.tv_nsec ||
+	    decode(jsonx_obj(obj, "record"), path, &r, NULL) < 0)
+		return NULL;
+	if (strcmp(r->name, project) == 0)
+		return r;
+	project_record_destroy(r);
+	return NULL;
+}
+
 int project_record_read(const struct state *s, const char *project, struct project_record **ret,
 			struct holos_error **err)
 {
@@ -181,6 +235,11 @@ int project_record_read(const struct state *s, const char *project, struct proje
 
 	if (s->fd < 0)
 		return error_sys(err, ERR_FAILED, ENOENT, "no record of project \"%s\"", project);
+	r = brief_read(s, project, rel);
+	if (r != NULL) {
+		*ret = steal_ptr(&r);
+		return 0;
+	}
 	e = jsonx_read_file(s->fd, rel, RECORD_MAX, &obj, err);
 	format = jsonx_int(obj, "format", 0);
 	if (e == 0 && format > PROJECT_RECORD_FORMAT)
@@ -270,13 +329,18 @@ int project_record_write(const struct state *s, const struct project_record *r,
 	text = jsonx_pretty(obj);
 	if (fs_write_atomic(s->fd, rel, text, strlen(text), 0600, err) < 0)
 		return error_wrap(err, "state directory %s", s->dir);
+	jsonx_set(obj, "services", encode_services(r, NULL));
+	brief_write(s, r->name, rel, obj);
 	return 0;
 }
 
 int project_record_remove(const struct state *s, const char *project, struct holos_error **err)
 {
 	_cleanup_(freep) char *rel = xasprintf("projects/%s.json", project);
+	_cleanup_(freep) char *brief = brief_path(project);
 
+	if (unlinkat(s->fd, brief, 0) < 0 && errno != ENOENT)
+		return error_sys(err, ERR_FAILED, errno, "cannot remove %s", brief);
 	if (unlinkat(s->fd, rel, 0) < 0 && errno != ENOENT)
 		return error_sys(err, ERR_FAILED, errno, "cannot remove %s", rel);
 	return fs_sync_dir(s->fd, "projects", err);

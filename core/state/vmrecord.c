@@ -8,6 +8,7 @@
 #include <base/jsonx.h>
 #include <base/process.h>
 #include <state/field.h>
+#include <state/vmbrief.h>
 #include <state/vmrecord.h>
 
 #include <limits.h>
@@ -237,8 +238,12 @@ int vm_record_write(int dirfd, const struct vm_record *r, bool durable, struct h
 	_cleanup_(json_putp) struct json_object *obj = vm_record_encode(r);
 	_cleanup_(freep) char *text = jsonx_pretty(obj);
 
-	return durable ? fs_write_atomic(dirfd, VM_RECORD_FILE, text, strlen(text), 0600, err)
-		       : fs_write_replace(dirfd, VM_RECORD_FILE, text, strlen(text), 0600, err);
+	int e = durable ? fs_write_atomic(dirfd, VM_RECORD_FILE, text, strlen(text), 0600, err)
+			: fs_write_replace(dirfd, VM_RECORD_FILE, text, strlen(text), 0600, err);
+
+	if (e == 0)
+		vm_brief_write(dirfd, r);
+	return e;
 }
 
 void vm_record_settle(struct vm_record *r, const struct alive *alive)
