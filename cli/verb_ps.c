@@ -6,7 +6,6 @@
 #include <base/clock.h>
 #include <base/jsonx.h>
 #include <base/process.h>
-#include <base/units.h>
 #include <cli.h>
 
 #include <stdlib.h>
@@ -90,32 +89,39 @@ static int check_filter(const char *filter, struct holos_error **err)
 
 /* ---- one VM ---------------------------------------------------------------------- */
 
+/* "12s", "3m5s", "4h10m", "6d2h" */
+static char *seconds_text(uint64_t n)
+{
+	unsigned long long s = n;
+
+	if (s < 60)
+		return xasprintf("%llus", s);
+	if (s < 3600)
+		return xasprintf("%llum%llus", s / 60, s % 60);
+	if (s < 2 * 86400)
+		return xasprintf("%lluh%llum", s / 3600, s / 60 % 60);
+	return xasprintf("%llud%lluh", s / 86400, s / 3600 % 24);
+}
+
+/* Since a time of the wall clock; "-" when that is not known. */
 static char *age_text(const struct ps *o, const char *since)
 {
 	struct timespec t;
-	char buf[32];
 
 	if (since == NULL || clock_parse_rfc3339(since, &t) < 0 || t.tv_sec > o->now)
 		return xstrdup("-");
-	if (t.tv_sec == o->now)
-		return xstrdup("0s");
-	return xstrdup(units_format_duration((uint64_t)(o->now - t.tv_sec) * NS_PER_S, buf));
+	return seconds_text((uint64_t)(o->now - t.tv_sec));
 }
 
 static bool has_uptime(const struct vm_record *vm)
 {
-	return (vm->state == VM_RUNNING || vm->state == VM_PAUSED || vm->state == VM_STOPPING) &&
-	       vm->pid_start != 0;
+	return vm->state == VM_RUNNING || vm->state == VM_PAUSED || vm->state == VM_STOPPING;
 }
 
 /* By the boot clock: nobody sets that one. */
 static char *uptime_text(uint64_t age_ns)
 {
-	char buf[32];
-
-	return xstrdup(age_ns < NS_PER_S
-			       ? "0s"
-			       : units_format_duration(age_ns / NS_PER_S * NS_PER_S, buf));
+	return seconds_text(age_ns / NS_PER_S);
 }
 
 /* Stopped by us, and nothing else to say of it than when. */
@@ -133,7 +139,7 @@ static char *notes(const struct ps *o, const struct vm_status *v)
 	_cleanup_(freep) char *age = NULL;
 
 	if (v->problem != NULL)
-		return xasprintf("damaged: %s", v->problem);
+		return xstrdup(v->problem);
 	if (vm->warning != NULL)
 		return xstrdup(vm->warning);
 	if (vm->state == VM_PAUSED)

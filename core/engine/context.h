@@ -32,6 +32,8 @@ void engine_phase(struct engine *e, const char *subject, const char *phase, uint
 struct registry *engine_registry(struct engine *e);
 struct worker *engine_worker(struct engine *e);
 unsigned engine_parallel(const struct engine *e);
+/* HOLOS_HEALTH_BYPASS: whatever runs is healthy. */
+bool engine_health_bypassed(void);
 /* ERR_INTERRUPTED when Ctrl-C came. */
 int engine_check_interrupt(struct engine *e, struct holos_error **err);
 /* Call a plugin and wait while the loop goes on; Ctrl-C cancels the call.  subject names the work

@@ -156,6 +156,12 @@ static int read_status(const struct state *s, const char *project, bool brief,
 		v->name = xstrdup(names.v[i]);
 		v->service = xstrdup(service);
 		v->dir = state_path(s, "instances/%s/%s", project, names.v[i]);
+		if (p->rec != NULL && p->rec->foreign) {
+			v->vm = vm_record_create(); /* nothing in its directory is of ours */
+			v->problem = xstrdup("made by another implementation of holos");
+			p->n_vms++;
+			continue;
+		}
 		if (read_brief(p, dir, v) || vm_status_refresh(s, project, v, &gone) == 0) {
 			p->n_vms++;
 			continue;

@@ -98,14 +98,6 @@ static void reached(struct up_vm *v, enum up_phase phase, const char *word)
 	engine_phase(v->up->e, v->plan->name, word, clock_now_ns() - v->began_ns, NULL);
 }
 
-/* HOLOS_HEALTH_BYPASS: whatever runs is healthy. */
-static bool bypassed(void)
-{
-	const char *bypass = getenv("HOLOS_HEALTH_BYPASS");
-
-	return bypass != NULL && *bypass != '\0';
-}
-
 static const struct healthcheck *health_of(const struct up_vm *v)
 {
 	return &v->plan->service->healthcheck;
@@ -127,7 +119,7 @@ static char *awaited(const struct up_vm *v)
 	uint64_t most = v->up->o->wait_timeout_ns;
 	char time[32];
 
-	if (!v->wants_ready || bypassed())
+	if (!v->wants_ready || engine_health_bypassed())
 		return NULL;
 	return xasprintf(
 		"waiting until it %s%s%s", health_of(v)->set ? "is healthy" : "answers on SSH",
@@ -138,7 +130,7 @@ static char *awaited(const struct up_vm *v)
  * guest answers. */
 static void ask_reach(struct up_vm *v)
 {
-	if (v->wants_ready && !health_of(v)->set && !bypassed() && v->conn != NULL)
+	if (v->wants_ready && !health_of(v)->set && !engine_health_bypassed() && v->conn != NULL)
 		(void)monitor_request(v->conn, "reach", NULL, on_reach, v, NULL); /* on_end tells */
 }
 
@@ -283,7 +275,7 @@ static void on_vm(void *data, const struct vm_record *vm)
 
 			fail_with(v, ERR_TIMEOUT, text);
 		}
-	} else if (vm->reachable || bypassed()) {
+	} else if (vm->reachable || engine_health_bypassed()) {
 		reached(v, UP_READY, "ready");
 	}
 }

@@ -3,6 +3,7 @@
  * layout.h - the state directory: where it is and what lies where.
  *
  *   projects/<p>.json            identity of a project        (state/projectrecord.h)
+ *   projects/<p>.brief           a copy of it without the instances, for readers in a hurry
  *   locks/<p>.lock               writers of one project        (state/lock.h)
  *   instances/<p>/<i>/           one VM: instance.json (state/instancerecord.h),
  *                                launch.json, vm.json, disks, sockets, logs

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """One writer per project, named to the next; readers are never held up."""
 
+import fcntl
+import os
+import struct
+
 import holostest
-from holostest import BUSY, OK, FakeTest
+from holostest import BUSY, INTERRUPTED, OK, FakeTest
 
 PAIR = """
     name: demo
@@ -45,6 +49,29 @@ class LockTest(FakeTest):
         self.assertEqual(run.finish().status, OK)
         self.assertEqual(self.starts(), 4)
         self.assertRegex(second.err, r"(?i)wait", "the wait was not told")
+
+    def test_ctrl_c_ends_the_wait(self):
+        run = self.busy_up(5000)
+        for args in ["stop", "demo"], ["down", "demo"], ["kill", "demo"], ["restart", "demo"]:
+            with self.subTest(args=args):
+                second = self.start(*args)
+                self.wait_for(lambda: "waiting" in second.output()[1], "the wait is told")
+                second.interrupt()
+                self.assertEqual(second.finish().status, INTERRUPTED)
+                self.assertIsNone(run.popen.poll(), "it ended with the holder")
+        run.popen.kill()
+        run.popen.wait()
+
+    def test_only_a_living_holder_is_named(self):
+        self.compose(PAIR)
+        self.ok("up")
+        with open(os.path.join(self.state, "locks", "demo.lock"), "r+") as f:
+            f.write("pid=1 verb=up started_at=2020-01-01T00:00:00Z pid_start=7\n")
+            f.flush()
+            lock = struct.pack("hhqqi4x", fcntl.F_WRLCK, 0, 0, 1, 0)
+            fcntl.fcntl(f, 37, lock)  # F_OFD_SETLK
+            result = self.fails(BUSY, "stop", "demo", "--no-wait", match="holder unknown")
+            self.assertNotIn("2020", result.err)
 
     def test_the_lock_of_a_killed_holder_is_free(self):
         run = self.busy_up()

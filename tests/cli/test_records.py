@@ -225,7 +225,10 @@ class HostileTest(Base):
             "updated_at": "2024-01-01T00:00:00Z"}, indent=2)
         with open(self.record("old"), "w") as f:
             f.write(text)
+        os.makedirs(self.instance_dir("old", "web-0"))
         self.assertIn("old", self.ok("ps").out)
+        self.assertRegex(self.ok("ps", "-a").out, "web-0 .*another implementation")
+        self.assertEqual(self.ok("ps", "--json").json()[0]["name"], "old")
         path = self.compose(f"name: old\nservices: {{web: {{image: {self.image}}}}}\n")
         for args in ["up", "-f", path], ["down", "old"], ["stop", "old"]:
             with self.subTest(args=args):

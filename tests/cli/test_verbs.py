@@ -139,9 +139,27 @@ class RestartTest(ChainTest):
         self.assertRegex(result.err, "hint: .*again")
         self.ok("kill", "web")
 
+    def test_wait(self):
+        result = self.ok("restart", "--wait", "--wait-timeout", "10s")
+        for name in "db-0: healthy", "web-1: ready", "other-0: ready":
+            self.assertIn(name, result.err)
+
     def test_json(self):
         got = self.ok("restart", "other", "--json").json()
         self.assertEqual(got["name"], "demo")
+
+
+class SilentTest(FakeTest):
+    health_bypass = False
+
+    def test_wait_timeout(self):
+        self.compose("name: demo\nservices: {web: {image: ./base.qcow2}}\n")
+        self.behave("web-0", ssh="silent")
+        self.ok("up")
+        result = self.fails(TIMEOUT, "restart", "--wait", "--wait-timeout", "500ms",
+                            match=["web-0: not healthy in time", "holos logs"])
+        self.assertLess(result.seconds, 10)
+        self.assertEqual(self.statuses("demo"), {"web-0": "running"})
 
 
 class OneShotTest(FakeTest):

@@ -32,6 +32,11 @@ class PowerTest(GuestTest):
         self.ok("start")
         self.ok("up", "--wait")
         self.assertEqual(self.sh("box-0", "sudo cat /root/file"), "kept\n")
+        boot = self.sh("box-0", "cat /proc/sys/kernel/random/boot_id")
+        self.sh("box-0", "echo more | sudo tee -a /root/file >/dev/null")
+        self.ok("restart", "--wait")
+        self.assertNotEqual(self.sh("box-0", "cat /proc/sys/kernel/random/boot_id"), boot)
+        self.assertEqual(self.sh("box-0", "sudo cat /root/file"), "kept\nmore\n")
 
     def test_the_guests_own_poweroff(self):
         self.up("restart: on-failure")
