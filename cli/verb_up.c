@@ -20,6 +20,19 @@ static int show(struct engine *e, const char *project, bool json, struct holos_e
 	return r;
 }
 
+static int option_pull(const char *text, enum image_pull *ret, struct holos_error **err)
+{
+	static const char *const names[] = { "missing", "always", "never" };
+
+	for (int i = 0; i < 3; i++) {
+		if (strcmp(text, names[i]) == 0) {
+			*ret = (enum image_pull)i;
+			return 0;
+		}
+	}
+	return error_set(err, ERR_USAGE, "--pull %s: must be always, missing or never", text);
+}
+
 int verb_up(const struct verb *v, int argc, char **argv, struct holos_error **err)
 {
 	_cleanup_(common_finish) struct common c = COMMON_INIT;
@@ -29,6 +42,7 @@ int verb_up(const struct verb *v, int argc, char **argv, struct holos_error **er
 	_cleanup_(engine_destroyp) struct engine *e = NULL;
 	struct up_options o = { 0 };
 	const char *wait_timeout = NULL;
+	const char *pull = NULL;
 	bool detach, recreate_all = false;
 	const struct option_def defs[] = {
 		OPTIONS_FILE(c),
@@ -43,6 +57,8 @@ int verb_up(const struct verb *v, int argc, char **argv, struct holos_error **er
 		  "only warn where a new root disk is due" },
 		{ "adopt", 0, OPTION_FLAG, &o.adopt, NULL,
 		  "take the project over from another compose file" },
+		{ "pull", 0, OPTION_VALUE, &pull, "WHEN", "images: always, missing or never" },
+		{ "locked", 0, OPTION_FLAG, &o.locked, NULL, "only the images of holos.lock" },
 		OPTIONS_WORK(c),
 		OPTIONS_LOCK(c),
 		OPTIONS_STATE(c),
@@ -53,6 +69,11 @@ int verb_up(const struct verb *v, int argc, char **argv, struct holos_error **er
 
 	if (r != 0)
 		return r;
+	if (pull != NULL) {
+		r = option_pull(pull, &o.pull, err);
+		if (r < 0)
+			return r;
+	}
 	if (wait_timeout != NULL) {
 		r = option_duration("wait-timeout", wait_timeout, &o.wait_timeout_ns, err);
 		if (r < 0)

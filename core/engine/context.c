@@ -44,6 +44,8 @@ void engine_destroy(struct engine *e)
 	registry_destroy(e->registry);
 	loop_destroy(e->loop);
 	state_close(e->state);
+	if (e->image_hold > 0)
+		close(e->image_hold);
 	free(e->qemu);
 	free(e->qemu_img);
 	free(e);

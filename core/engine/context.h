@@ -21,6 +21,7 @@ struct engine {
 	struct worker *worker;      /* for short calls: nothing else happens meanwhile */
 	struct worker *long_worker; /* for engine_call(): the loop goes on */
 	char *qemu, *qemu_img;
+	int image_hold; /* lock of store_hold(); 0: not held */
 };
 
 void engine_emit(struct engine *e, const struct engine_event *event);

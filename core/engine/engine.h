@@ -68,6 +68,13 @@ int check_project_plugins(const struct project *p, struct registry *reg, struct 
  * left.  engine_up() does it by itself. */
 int engine_build(struct engine *e, struct project *p, struct holos_error **err);
 
+/* May an image be downloaded? */
+enum image_pull {
+	IMAGE_PULL_MISSING, /* when the store lacks it */
+	IMAGE_PULL_ALWAYS,  /* when its publisher has another one as well */
+	IMAGE_PULL_NEVER
+};
+
 struct up_options {
 	struct project *project;     /* its Dockerfiles are translated in place */
 	const char *const *services; /* NULL or empty: all; else these and what they need */
@@ -77,6 +84,8 @@ struct up_options {
 	bool wait;                   /* until everything is healthy or answers */
 	uint64_t wait_timeout_ns;    /* 0: none */
 	bool adopt;                  /* take the project over from another file */
+	enum image_pull pull;
+	bool locked; /* images must be those of holos.lock */
 };
 
 /* Bring a project up.  Returns 0, or the first thing that went wrong; services

@@ -8,7 +8,9 @@
 #include <base/jsonx.h>
 #include <base/sha256.h>
 #include <engine/context.h>
+#include <engine/imagepull.h>
 #include <engine/images.h>
+#include <engine/imagestore.h>
 #include <plugin/calls.h>
 
 #include <errno.h>
@@ -18,10 +20,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define INDEX        "images/index.json"
-#define INDEX_FORMAT 1
-#define INDEX_MAX    (16u << 20)
-#define CMDLINE_MAX  2048 /* x86: COMMAND_LINE_SIZE */
+#define CMDLINE_MAX 2048 /* x86: COMMAND_LINE_SIZE */
 
 static const char *const boot_roles[] = { "kernel", "initrd", "cmdline" };
 
@@ -82,51 +81,6 @@ int images_read_boot(const char *path, struct base_image *ret, struct holos_erro
 	return 0;
 }
 
-static int read_index(struct engine *e, struct json_object **ret, struct holos_error **err)
-{
-	_cleanup_(error_destroyp) struct holos_error *why = NULL;
-	struct json_object *index = NULL;
-
-	if (jsonx_read_file(e->state->fd, INDEX, INDEX_MAX, &index, &why) < 0) {
-		if (why->sys_errno != ENOENT) /* it only saves work: begin anew */
-			engine_warn(e, "image index set aside: %s", why->message);
-		index = NULL;
-	} else if (jsonx_int(index, "format", 0) > INDEX_FORMAT) {
-		json_object_put(index);
-		return error_set(err, ERR_FAILED, "%s/%s was written by a newer holos",
-				 e->state->dir, INDEX);
-	}
-	if (index == NULL || jsonx_obj(index, "made") == NULL) {
-		json_object_put(index);
-		index = json_object_new_object();
-		jsonx_set_int(index, "format", INDEX_FORMAT);
-		jsonx_set(index, "made", json_object_new_object());
-	}
-	*ret = index;
-	return 0;
-}
-
-/* The base that `id` was made into, if it is still there. */
-static bool find_made(struct engine *e, struct json_object *index, const char *id,
-		      struct base_image *ret)
-{
-	struct json_object *entry = jsonx_obj(jsonx_obj(index, "made"), id);
-	const char *digest = jsonx_str(entry, "digest", NULL);
-	const char *format = jsonx_str(entry, "format", NULL);
-	_cleanup_(freep) char *path = NULL;
-
-	if (digest == NULL || format == NULL || strlen(digest) != 64 ||
-	    strspn(digest, "0123456789abcdef") != 64 ||
-	    (strcmp(format, "qcow2") != 0 && strcmp(format, "raw") != 0))
-		return false;
-	path = state_path(e->state, "images/sha256-%s.%s", digest, format);
-	if (!fs_exists(AT_FDCWD, path))
-		return false;
-	ret->path = steal_ptr(&path);
-	ret->format = xstrdup(format);
-	return true;
-}
-
 static int hash_file(int dirfd, const char *name, char hex[65], struct holos_error **err)
 {
 	_cleanup_(closep) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
@@ -155,7 +109,6 @@ static int store_made(struct engine *e, int work, const struct image_files *file
 		      const char *format, char hex[65], struct holos_error **err)
 {
 	const char *const names[] = { files->kernel, files->initrd, files->cmdline };
-	_cleanup_(freep) char *disk = NULL;
 	int r = hash_file(work, files->disk, hex, err);
 
 	for (size_t i = 0; r == 0 && files->kernel != NULL && i < 3; i++) {
@@ -168,10 +121,7 @@ static int store_made(struct engine *e, int work, const struct image_files *file
 	}
 	if (r < 0)
 		return r;
-	disk = xasprintf("images/sha256-%s.%s", hex, format);
-	if (renameat(work, files->disk, e->state->fd, disk) < 0)
-		return error_sys(err, ERR_FAILED, errno, "cannot store %s", disk);
-	return fs_sync_dir(e->state->fd, "images", err);
+	return store_adopt(e, work, files->disk, hex, format, err);
 }
 
 static int make(struct engine *e, const char *plugin, const struct image_info *info,
@@ -206,81 +156,329 @@ static int make(struct engine *e, const char *plugin, const struct image_info *i
 	return r;
 }
 
+/* A base of the store. */
+static void take_entry(struct engine *e, struct image_entry *i, struct base_image *ret)
+{
+	ret->path = store_path(e, i->disk, i->format);
+	ret->format = steal_ptr(&i->format);
+	ret->user = steal_ptr(&i->user);
+	ret->init = steal_ptr(&i->init);
+	ret->shares = steal_ptr(&i->shares);
+	image_entry_finish(i);
+}
+
+/* What the source says of the guest wins over what was written when it was
+ * downloaded. */
+static void take_info(struct base_image *b, const struct image_info *info)
+{
+	const char *const said[] = { info->user, info->init, info->shares };
+	char **const have[] = { &b->user, &b->init, &b->shares };
+
+	for (size_t i = 0; i < 3; i++) {
+		if (said[i] == NULL)
+			continue;
+		free(*have[i]);
+		*have[i] = xstrdup(said[i]);
+	}
+}
+
+/* ---- made here --------------------------------------------------------------- */
+
+/* An index of before there were references: it knows keys alone. */
+static bool find_key(struct engine *e, struct json_object *index, const char *plugin,
+		     const struct image_info *info, struct image_entry *ret)
+{
+	_cleanup_(freep) char *id = xasprintf("%s %s", plugin, info->key);
+	struct json_object *made = jsonx_obj(jsonx_obj(index, "made"), id);
+	_cleanup_(json_putp) struct json_object *o = json_object_new_object();
+
+	jsonx_set_str(o, "disk", jsonx_str(made, "digest", NULL));
+	jsonx_set_str(o, "format", jsonx_str(made, "format", NULL));
+	jsonx_set_str(o, "resolved_at", jsonx_str(made, "made_at", NULL));
+	return store_parse_entry(e, info->ref, o, ret);
+}
+
+static bool find_made(struct engine *e, const char *plugin, const struct image_info *info,
+		      struct image_entry *ret)
+{
+	_cleanup_(json_putp) struct json_object *index = NULL;
+
+	if (store_read(e, &index, NULL) < 0)
+		return false;
+	if (store_find(e, index, info->ref, ret)) {
+		if (ret->source != NULL && strcmp(ret->source, info->key) == 0)
+			return true;
+		image_entry_finish(ret);
+	}
+	return find_key(e, index, plugin, info, ret);
+}
+
+/* Write down what was made, or found made. */
+static int put_made(struct engine *e, const struct image_info *info, struct image_entry *i,
+		    struct holos_error **err)
+{
+	_cleanup_(freep) char *path = store_path(e, i->disk, i->format);
+	char now[40];
+	struct stat st;
+
+	i->source = xstrdup(info->key);
+	i->user = xstrdup_null(info->user);
+	i->init = xstrdup_null(info->init);
+	i->shares = xstrdup_null(info->shares);
+	i->size = stat(path, &st) == 0 ? (uint64_t)st.st_size : 0;
+	if (i->resolved_at == NULL)
+		i->resolved_at = xstrdup(clock_rfc3339_now(now));
+	return store_put(e, i, err);
+}
+
 static int obtain_made(struct engine *e, const char *plugin, const struct image_info *info,
 		       struct base_image *ret, struct holos_error **err)
 {
-	_cleanup_(freep) char *id = xasprintf("%s %s", plugin, info->key);
 	_cleanup_(freep) char *subject = xasprintf("image %s", info->ref);
-	_cleanup_(json_putp) struct json_object *index = NULL;
 	_cleanup_(state_unlockp) struct state_lock *lock = NULL;
-	_cleanup_(freep) char *text = NULL;
-	struct json_object *entry;
-	char hex[65], now[40];
-	int r = read_index(e, &index, err);
+	struct image_entry i = { 0 };
+	char hex[65];
+	int r = 0;
 
-	if (r < 0 || find_made(e, index, id, ret))
+	if (!find_made(e, plugin, info, &i)) {
+		/* Who else makes one now makes it for us too. */
+		r = engine_lock_file(e, "images/.make", "image workshop", 3600 * NS_PER_S, &lock,
+				     err);
+		if (r == 0 && !find_made(e, plugin, info, &i)) {
+			r = make(e, plugin, info, subject, hex, err);
+			if (r == 0)
+				i = (struct image_entry){ .ref = xstrdup(info->ref),
+							  .disk = xstrdup(hex),
+							  .format = xstrdup(info->format) };
+		}
+	}
+	if (r == 0 && i.source == NULL)
+		r = put_made(e, info, &i, err);
+	if (r < 0) {
+		image_entry_finish(&i);
 		return r;
-	/* Who else makes one now makes it for us too. */
-	r = engine_lock_file(e, "images/.lock", "image store", 3600 * NS_PER_S, &lock, err);
+	}
+	take_entry(e, &i, ret);
+	return images_read_boot(ret->path, ret, err);
+}
+
+/* ---- one after the other ---------------------------------------------------------- */
+
+/* What is known of an image before anything is downloaded. */
+struct source {
+	const struct plugin_info *plugin;
+	char *ref;              /* canonical */
+	struct image_info info; /* ref NULL: not asked for yet */
+};
+
+static void source_finish(struct source *s)
+{
+	free(s->ref);
+	image_info_finish(&s->info);
+}
+
+static int resolve(struct engine *e, struct source *s, struct holos_error **err)
+{
+	return s->info.ref != NULL
+		       ? 0
+		       : image_resolve(engine_worker(e), s->plugin->name, s->ref, &s->info, err);
+}
+
+/* The manifest's own description of a reference: no plugin runs for it. */
+static bool in_manifest(const struct source *s, struct image_info *ret)
+{
+	for (size_t i = 0; i < jsonx_len(s->plugin->serves); i++) {
+		struct json_object *o = json_object_array_get_idx(s->plugin->serves, i);
+
+		if (strcmp(jsonx_str(o, "ref", ""), s->ref) == 0)
+			return image_info_parse(o, ret, NULL) == 0;
+	}
+	return false;
+}
+
+static bool is_download(const struct source *s, const char *path)
+{
+	struct image_info info = { 0 };
+	bool yes;
+
+	if (path != NULL)
+		return false;
+	if (jsonx_len(s->plugin->serves) == 0)
+		return strcmp(s->plugin->name, "url") == 0;
+	yes = in_manifest(s, &info) && info.url != NULL;
+	image_info_finish(&info);
+	return yes;
+}
+
+/* A reference that is in the store needs no plugin, no network, and no look at its
+ * bytes. */
+static int find_cached(struct engine *e, const struct source *s, struct base_image *ret,
+		       bool *found, struct holos_error **err)
+{
+	_cleanup_(json_putp) struct json_object *index = NULL;
+	struct image_info info = { 0 };
+	struct image_entry i = { 0 };
+	int r = store_read(e, &index, err);
+
 	if (r < 0)
 		return r;
-	fs_sweep_temporary(e->state->fd, "images", "index.json.");
-	json_object_put(steal_ptr(&index));
-	r = read_index(e, &index, err);
-	if (r < 0 || find_made(e, index, id, ret))
-		return r;
-	r = make(e, plugin, info, subject, hex, err);
-	if (r < 0)
-		return r;
-	entry = json_object_new_object();
-	jsonx_set_str(entry, "digest", hex);
-	jsonx_set_str(entry, "format", info->format);
-	jsonx_set_str(entry, "made_at", clock_rfc3339_now(now));
-	jsonx_set(jsonx_obj(index, "made"), id, entry);
-	text = jsonx_pretty(index);
-	r = fs_write_atomic(e->state->fd, INDEX, text, strlen(text), 0600, err);
-	if (r < 0)
-		return r;
-	(void)find_made(e, index, id, ret);
+	*found = store_find(e, index, s->ref, &i);
+	if (!*found)
+		return 0;
+	take_entry(e, &i, ret);
+	if (in_manifest(s, &info))
+		take_info(ret, &info);
+	image_info_finish(&info);
 	return 0;
+}
+
+static int obtain_local(struct image_want *w, struct source *s, struct holos_error **err)
+{
+	struct base_image *b = w->ret;
+
+	b->path = steal_ptr(&s->info.path);
+	b->format = xstrdup(w->format != NULL ? w->format : s->info.format);
+	return images_ident(b->path, &b->ident, err);
+}
+
+static int not_cached(const char *ref, struct holos_error **err)
+{
+	error_set(err, ERR_FAILED, "image \"%s\" is not in the store, and may not be downloaded",
+		  ref);
+	error_hint(err, "holos pull %s", ref);
+	return -ERR_FAILED;
+}
+
+/* Without a download: local files, what is made here, what is in the store.
+ * *ret_missing: it is to be downloaded. */
+static int obtain_here(struct engine *e, struct image_want *w, struct source *s,
+		       enum image_pull pull, bool *ret_missing, struct holos_error **err)
+{
+	bool found = false;
+	int r = registry_image_source(engine_registry(e), w->path != NULL ? w->path : w->ref,
+				      &s->plugin, &s->ref, err);
+
+	if (r == 0 && is_download(s, w->path)) {
+		if (pull != IMAGE_PULL_ALWAYS && w->lock_disk == NULL)
+			r = find_cached(e, s, w->ret, &found, err);
+		if (r == 0 && !found && pull == IMAGE_PULL_NEVER && w->lock_disk == NULL)
+			return not_cached(w->ref, err);
+		*ret_missing = r == 0 && !found;
+		return r;
+	}
+	if (r == 0)
+		r = resolve(e, s, err);
+	if (r < 0)
+		return r;
+	if (s->info.path != NULL)
+		r = obtain_local(w, s, err);
+	else if (s->info.key != NULL)
+		r = obtain_made(e, s->plugin->name, &s->info, w->ret, err);
+	else
+		*ret_missing = true;
+	if (r == 0)
+		take_info(w->ret, &s->info);
+	return r;
+}
+
+/* What a lock file wants may be there, under this name or another. */
+static bool find_locked(struct engine *e, struct image_want *w, const struct source *s)
+{
+	static const char *const formats[] = { "qcow2", "raw" };
+	struct image_info info = { 0 };
+
+	for (size_t i = 0; w->lock_disk != NULL && i < 2; i++) {
+		_cleanup_(freep) char *path = store_path(e, w->lock_disk, formats[i]);
+
+		if (!fs_exists(AT_FDCWD, path))
+			continue;
+		w->ret->path = steal_ptr(&path);
+		w->ret->format = xstrdup(formats[i]);
+		if (in_manifest(s, &info))
+			take_info(w->ret, &info);
+		image_info_finish(&info);
+		return true;
+	}
+	return false;
+}
+
+static int download(struct engine *e, struct image_want *wants, struct source *sources,
+		    const bool *missing, size_t n, enum image_pull pull, struct holos_error **err)
+{
+	struct pull_want *pulls = xcalloc(n, sizeof(*pulls));
+	size_t *of = xcalloc(n, sizeof(*of));
+	size_t k = 0;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		if (!missing[i] || find_locked(e, &wants[i], &sources[i]))
+			continue;
+		if (pull == IMAGE_PULL_NEVER) {
+			r = not_cached(wants[i].ref, err);
+			break;
+		}
+		r = resolve(e, &sources[i], err);
+		if (r == 0 && wants[i].lock_url != NULL) {
+			/* The lock says where it came from; its source may say otherwise now. */
+			free(sources[i].info.url);
+			sources[i].info.url = xstrdup(wants[i].lock_url);
+		}
+		of[k] = i;
+		pulls[k++] = (struct pull_want){ .ref = sources[i].ref,
+						 .info = &sources[i].info,
+						 .always = pull == IMAGE_PULL_ALWAYS,
+						 .lock_disk = wants[i].lock_disk,
+						 .lock_download = wants[i].lock_download };
+	}
+	if (r == 0 && k != 0)
+		r = pull_images(e, pulls, k, err);
+	for (size_t i = 0; i < k; i++) {
+		if (r == 0) {
+			wants[of[i]].fresh = pulls[i].fresh;
+			take_entry(e, &pulls[i].got, wants[of[i]].ret);
+		} else {
+			image_entry_finish(&pulls[i].got);
+		}
+	}
+	free(pulls);
+	free(of);
+	return r;
+}
+
+int images_obtain_all(struct engine *e, struct image_want *wants, size_t n, enum image_pull pull,
+		      struct holos_error **err)
+{
+	struct source *sources = xcalloc(n + 1, sizeof(*sources));
+	bool *missing = xcalloc(n + 1, sizeof(*missing));
+	int r = store_hold(e, err);
+
+	for (size_t i = 0; r == 0 && i < n; i++) {
+		r = obtain_here(e, &wants[i], &sources[i], pull, &missing[i], err);
+		if (r < 0 && wants[i].blame != NULL)
+			r = wants[i].blame(wants[i].data, err);
+	}
+	if (r == 0)
+		r = download(e, wants, sources, missing, n, pull, err);
+	for (size_t i = 0; i < n; i++) {
+		if (r == 0 && wants[i].canonical != NULL)
+			*wants[i].canonical = steal_ptr(&sources[i].ref);
+		if (r < 0)
+			base_image_finish(wants[i].ret);
+		source_finish(&sources[i]);
+	}
+	free(sources);
+	free(missing);
+	return r;
 }
 
 int images_obtain(struct engine *e, const char *ref, const char *path, const char *format,
 		  struct base_image *ret, struct holos_error **err)
 {
-	const struct plugin_info *plugin;
-	_cleanup_(freep) char *full = NULL;
-	struct image_info info = { 0 };
 	struct base_image b = { 0 };
-	int r = registry_image_source(engine_registry(e), path != NULL ? path : ref, &plugin, &full,
-				      err);
+	struct image_want want = { .ref = ref, .path = path, .format = format, .ret = &b };
+	int r = images_obtain_all(e, &want, 1, IMAGE_PULL_MISSING, err);
 
-	if (r < 0)
-		return r;
-	r = image_resolve(engine_worker(e), plugin->name, full, &info, err);
-	if (r < 0)
-		return r;
-	if (info.path != NULL) {
-		b.path = steal_ptr(&info.path);
-		b.format = xstrdup(format != NULL ? format : info.format);
-		r = images_ident(b.path, &b.ident, err);
-	} else if (info.key != NULL) {
-		r = obtain_made(e, plugin->name, &info, &b, err);
-		if (r == 0)
-			r = images_read_boot(b.path, &b, err);
-	} else {
-		r = error_set(err, ERR_HOST,
-			      "image \"%s\" is a download, and this holos was built "
-			      "without them",
-			      ref);
-	}
-	b.user = steal_ptr(&info.user);
-	b.init = steal_ptr(&info.init);
-	b.shares = steal_ptr(&info.shares);
-	image_info_finish(&info);
-	if (r < 0)
-		base_image_finish(&b);
-	else
+	if (r == 0)
 		*ret = b;
 	return r;
 }

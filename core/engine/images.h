@@ -2,10 +2,8 @@
  *
  * images.h - from an image's name to the base that overlays stand on.
  *
- * Bases of the store are images/sha256-<hex>.<format>: named by their content,
- * read-only, never replaced.  A kernel that is booted directly lies beside its
- * disk.  images/index.json says which digest a plugin's key became.  A local
- * file is used where it lies, and its identity is remembered.
+ * Bases lie in the store (imagestore.h).  A local file is used where it lies, and
+ * its identity is remembered.
  */
 #ifndef ENGINE_IMAGES_H
 #define ENGINE_IMAGES_H
@@ -22,9 +20,26 @@ struct base_image {
 
 void base_image_finish(struct base_image *b);
 
-/* What `ref` is; made (or, later, downloaded) when the store lacks it.  path:
- * absolute, for a local image; else NULL.  format: what the compose file says,
- * or NULL. */
+/* One image that is asked for. */
+struct image_want {
+	const char *ref;    /* as the user wrote it */
+	const char *path;   /* absolute, for a local image; else NULL */
+	const char *format; /* what the compose file says, or NULL */
+	/* Of a lock file: the disk's SHA-256 in hex that alone will do, where it came
+	 * from, and the digest of the download.  NULL: no lock. */
+	const char *lock_disk, *lock_url, *lock_download;
+	struct base_image *ret; /* empty; filled in when all could be had */
+	char **canonical;       /* NULL, or gets the full reference: the caller frees */
+	bool fresh;             /* result: it was downloaded now */
+	/* NULL, or adds to an error of this image; returns -code. */
+	int (*blame)(void *data, struct holos_error **err);
+	void *data;
+};
+
+/* Have them all, made or downloaded (several at a time) when the store lacks them. */
+int images_obtain_all(struct engine *e, struct image_want *wants, size_t n, enum image_pull pull,
+		      struct holos_error **err);
+/* One of them, downloaded when it is missing. */
 int images_obtain(struct engine *e, const char *ref, const char *path, const char *format,
 		  struct base_image *ret, struct holos_error **err);
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * upcheck.c - can it be done?  Everything of an `up` that can be found out in
- * advance: limits, programs, plugins and their options, ports, disks, images,
- * room.  Nothing was stopped, made or destroyed when this says no.
+ * advance: limits, programs, plugins and their options, ports, disks, room; images
+ * are upimages.c's.  Nothing was stopped, made or destroyed when this says no.
  */
 #include <base/alloc.h>
 #include <base/fs.h>
@@ -111,51 +111,6 @@ static int check_volumes(struct up *u, struct holos_error **err)
 	return 0;
 }
 
-static int check_shares(const struct service *s, const struct base_image *base,
-			struct holos_error **err)
-{
-	if (base->shares == NULL || strstr(base->shares, "9p") != NULL)
-		return 0;
-	for (size_t i = 0; i < s->n_mounts; i++) {
-		if (s->mounts[i].type != MOUNT_BIND)
-			continue;
-		error_set(err, ERR_INVALID,
-			  "services.%s: image %s cannot mount %s: its kernel has no 9p", s->name,
-			  s->image, s->mounts[i].source);
-		error_at(err != NULL ? *err : NULL, s->mounts[i].mark.file, s->mounts[i].mark.line,
-			 s->mounts[i].mark.column);
-		error_hint(err, "use another image, a named volume, or cloud_init.write_files");
-		return -ERR_INVALID;
-	}
-	return 0;
-}
-
-/* A root disk cannot be smaller than its base; an overlay needs some room. */
-static int check_disk(struct up *u, const struct service *s, const struct base_image *base,
-		      struct holos_error **err)
-{
-	char wanted[32], is[32];
-	const char *qemu_img;
-	uint64_t size;
-	int r;
-
-	if (s->vm.disk_size == 0)
-		return 0;
-	r = engine_qemu_img(u->e, &qemu_img, err);
-	if (r < 0)
-		return r;
-	if (u->prepare.disks == NULL)
-		u->prepare.disks = disk_set_create(qemu_img);
-	r = disk_set_base_size(u->prepare.disks, base->path, base->format, &size, err);
-	if (r < 0 || s->vm.disk_size >= size)
-		return r;
-	error_set(err, ERR_INVALID, "vm.disk_size: %s is smaller than the image, which has %s",
-		  units_format_size(s->vm.disk_size, wanted), units_format_size(size, is));
-	error_at(err != NULL ? *err : NULL, s->vm.disk_size_mark.file, s->vm.disk_size_mark.line,
-		 s->vm.disk_size_mark.column);
-	return -ERR_INVALID;
-}
-
 int up_check_space(struct up *u, struct holos_error **err)
 {
 	uint64_t need = 0, room;
@@ -173,44 +128,6 @@ int up_check_space(struct up *u, struct holos_error **err)
 		return 0;
 	return error_set(err, ERR_HOST, "%s has %s free, and this needs %s", u->e->state->dir,
 			 units_format_size(room, a), units_format_size(need, b));
-}
-
-/* Point at the image that could not be had; one that is not there is a mistake
- * of the file's. */
-static int blame_image(const struct service *s, struct holos_error **err)
-{
-	bool gone = s->image_path != NULL && fs_absent(AT_FDCWD, s->image_path);
-
-	error_wrap(err, "services.%s.image", s->name);
-	if (err == NULL || *err == NULL)
-		return -ERR_FAILED;
-	if (gone)
-		(*err)->code = ERR_INVALID;
-	if ((*err)->file == NULL)
-		error_at(*err, s->image_mark.file, s->image_mark.line, s->image_mark.column);
-	return -(*err)->code;
-}
-
-int up_obtain_images(struct up *u, struct holos_error **err)
-{
-	u->bases = xcalloc(u->project->n_services, sizeof(*u->bases));
-	for (size_t i = 0; i < u->n; i++) {
-		const struct up_vm *v = &u->vms[i];
-		const struct service *s = v->plan->service;
-		struct base_image *base = &u->bases[v->service];
-		int r;
-
-		if (!up_creates(v) || s->vm.root_disk != NULL || base->path != NULL)
-			continue;
-		r = images_obtain(u->e, s->image, s->image_path, s->image_format, base, err);
-		if (r == 0)
-			r = check_shares(s, base, err);
-		if (r == 0)
-			r = check_disk(u, s, base, err);
-		if (r < 0)
-			return blame_image(s, err);
-	}
-	return 0;
 }
 
 /* Options as the user wrote them against the plugin's schema. */

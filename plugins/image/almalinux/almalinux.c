@@ -2,7 +2,7 @@
  *
  * image "almalinux" - AlmaLinux's generic cloud images.
  */
-#include "../distro.h"
+#include <distro.h>
 
 static const struct distro_arch arches[] = {
 	{ "x86_64", "x86_64", NULL },

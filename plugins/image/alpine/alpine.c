@@ -2,7 +2,7 @@
  *
  * image "alpine" - Alpine's cloud images for NoCloud, with tiny-cloud.
  */
-#include "../distro.h"
+#include <distro.h>
 
 /* PCs boot by BIOS, the others by UEFI. */
 static const struct distro_arch arches[] = {

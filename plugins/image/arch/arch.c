@@ -3,7 +3,7 @@
  * image "arch" - Arch Linux's cloud image.  Image and checksum come from one mirror:
  * from two they differ for hours after each release.
  */
-#include "../distro.h"
+#include <distro.h>
 
 static const struct distro_arch arches[] = {
 	{ "x86_64", "x86_64", NULL },

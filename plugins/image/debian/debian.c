@@ -3,7 +3,7 @@
  * image "debian" - Debian's cloud images, of the generic flavour: the one called
  * nocloud has no SSH server.
  */
-#include "../distro.h"
+#include <distro.h>
 
 static const struct distro_arch arches[] = {
 	{ "x86_64", "amd64", NULL },

@@ -5,7 +5,7 @@
  * download.fedoraproject.org leads to a mirror nearby, which may be without https;
  * then the project's own server has it.  The checksums come from there always.
  */
-#include "../distro.h"
+#include <distro.h>
 
 static const struct distro_arch arches[] = {
 	{ "x86_64", "x86_64", NULL },

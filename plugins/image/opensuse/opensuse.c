@@ -4,7 +4,7 @@
  *
  * Their checksum files name the dated file that the short name stands for today.
  */
-#include "../distro.h"
+#include <distro.h>
 
 static const struct distro_arch arches[] = {
 	{ "x86_64", "x86_64", NULL },

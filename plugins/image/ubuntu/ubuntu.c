@@ -2,7 +2,7 @@
  *
  * image "ubuntu" - Ubuntu's server cloud images.
  */
-#include "../distro.h"
+#include <distro.h>
 
 static const struct distro_arch arches[] = {
 	{ "x86_64", "amd64", NULL },

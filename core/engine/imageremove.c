@@ -1,0 +1,252 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * imageremove.c - see imagelist.h: rm and prune.
+ *
+ * Both have the store alone while they look and remove: who is about to put a VM on
+ * a base holds it shared from before he chose the base until its record says so.
+ */
+#include <base/alloc.h>
+#include <base/clock.h>
+#include <base/jsonx.h>
+#include <engine/context.h>
+#include <engine/imagelist.h>
+#include <engine/imagestore.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DIGITS_MIN    8
+#define GIVEN_UP_DAYS 7
+
+struct removal {
+	struct engine *e;
+	struct json_object *index;
+	struct image_user *users;
+	size_t n_users;
+	struct image_entry *entries;
+	size_t n_entries;
+	struct strv *removed;
+	uint64_t *bytes;
+	int alone;
+};
+
+static void removal_finish(struct removal *r)
+{
+	for (size_t i = 0; i < r->n_entries; i++)
+		image_entry_finish(&r->entries[i]);
+	free(r->entries);
+	image_users_free(r->users, r->n_users);
+	json_object_put(r->index);
+	if (r->alone >= 0)
+		close(r->alone);
+}
+
+static int removal_begin(struct engine *e, struct strv *removed, uint64_t *bytes,
+			 struct removal *ret, struct holos_error **err)
+{
+	int r;
+
+	*ret = (struct removal){ .e = e, .removed = removed, .bytes = bytes, .alone = -1 };
+	*bytes = 0;
+	r = store_hold_alone(e, &ret->alone, err);
+	if (r == 0)
+		r = store_read(e, &ret->index, err);
+	if (r == 0)
+		r = store_users(e, &ret->users, &ret->n_users, err);
+	if (r == 0)
+		ret->n_entries = store_entries(e, ret->index, &ret->entries);
+	return r;
+}
+
+static uint64_t disk_usage(const char *path)
+{
+	struct stat st;
+
+	return lstat(path, &st) == 0 ? (uint64_t)st.st_blocks * 512 : 0;
+}
+
+/* Does a reference other than `but` (NULL: any) lead to this disk? */
+static bool is_referenced(const struct removal *r, const char *disk, const char *but)
+{
+	for (size_t i = 0; i < r->n_entries; i++) {
+		if (strcmp(r->entries[i].disk, disk) == 0 &&
+		    (but == NULL || strcmp(r->entries[i].ref, but) != 0))
+			return true;
+	}
+	return false;
+}
+
+static int remove_base(struct removal *r, const char *disk, const char *format,
+		       struct holos_error **err)
+{
+	_cleanup_(freep) char *path = store_path(r->e, disk, format);
+	uint64_t bytes = disk_usage(path);
+	int e = 0;
+
+	for (size_t i = 0; e == 0 && i < r->n_entries; i++) {
+		if (strcmp(r->entries[i].disk, disk) == 0)
+			e = store_drop(r->e, r->entries[i].ref, err);
+	}
+	if (e == 0)
+		e = store_remove(r->e, disk, format, err);
+	if (e < 0)
+		return e;
+	strv_addf(r->removed, "sha256:%s", disk);
+	*r->bytes += bytes;
+	return 0;
+}
+
+static int refuse_used(const struct removal *r, const char *name, const char *disk,
+		       const char *format, struct holos_error **err)
+{
+	_cleanup_(freep) char *path = store_path(r->e, disk, format);
+	_cleanup_(freep) char *users = store_users_text(r->users, r->n_users, path, NULL);
+
+	if (users == NULL)
+		return 0;
+	error_set(err, ERR_FAILED, "image \"%s\" is used by %s", name, users);
+	error_hint(err, "holos down removes these VMs and their root disks");
+	return -ERR_FAILED;
+}
+
+static int remove_ref(struct removal *r, const struct image_entry *i, struct holos_error **err)
+{
+	int e;
+
+	if (is_referenced(r, i->disk, i->ref)) {
+		e = store_drop(r->e, i->ref, err);
+		if (e == 0)
+			strv_add(r->removed, i->ref);
+		return e;
+	}
+	e = refuse_used(r, i->ref, i->disk, i->format, err);
+	if (e == 0)
+		strv_add(r->removed, i->ref);
+	return e == 0 ? remove_base(r, i->disk, i->format, err) : e;
+}
+
+/* "sha256:0123abcd", as the list shows it: exactly one base begins so. */
+static int remove_digest(struct removal *r, const char *name, const char *digits,
+			 struct holos_error **err)
+{
+	_cleanup_(strv_finish) struct strv bases = STRV_INIT;
+	char hex[65], found[65] = "";
+	const char *format, *found_format = NULL;
+	int e = store_bases(r->e, &bases, err);
+
+	for (size_t i = 0; e == 0 && i < bases.n; i++) {
+		if (!store_parse_base(bases.v[i], hex, &format) ||
+		    strncmp(hex, digits, strlen(digits)) != 0)
+			continue;
+		if (found_format != NULL)
+			return error_set(err, ERR_USAGE, "several images begin with %s", name);
+		memcpy(found, hex, sizeof(found));
+		found_format = format;
+	}
+	if (e == 0 && found_format == NULL)
+		e = error_set(err, ERR_FAILED, "no image in the store begins with %s", name);
+	if (e == 0)
+		e = refuse_used(r, name, found, found_format, err);
+	return e == 0 ? remove_base(r, found, found_format, err) : e;
+}
+
+static int remove_one(struct removal *r, const char *name, struct holos_error **err)
+{
+	const struct plugin_info *plugin;
+	_cleanup_(freep) char *full = NULL;
+
+	if (strncmp(name, "sha256:", 7) == 0) {
+		if (strlen(name + 7) < DIGITS_MIN)
+			return error_set(err, ERR_USAGE, "%s: at least %d digits are needed", name,
+					 DIGITS_MIN);
+		return remove_digest(r, name, name + 7, err);
+	}
+	/* A reference that no source serves any more may still be in the store. */
+	if (registry_image_source(engine_registry(r->e), name, &plugin, &full, NULL) < 0)
+		full = xstrdup(name);
+	for (size_t i = 0; i < r->n_entries; i++) {
+		if (strcmp(r->entries[i].ref, full) == 0)
+			return remove_ref(r, &r->entries[i], err);
+	}
+	error_set(err, ERR_FAILED, "image \"%s\" is not in the store", name);
+	error_hint(err, "holos images shows what is");
+	return -ERR_FAILED;
+}
+
+int images_remove(struct engine *e, char *const *names, size_t n, struct strv *removed,
+		  uint64_t *ret_bytes, struct holos_error **err)
+{
+	struct removal r;
+	int result = removal_begin(e, removed, ret_bytes, &r, err);
+
+	for (size_t i = 0; result == 0 && i < n; i++)
+		result = remove_one(&r, names[i], err);
+	removal_finish(&r);
+	return result;
+}
+
+/* ---- prune ------------------------------------------------------------------------ */
+
+static bool is_recent(const struct stat *st)
+{
+	return time(NULL) - st->st_mtime < GIVEN_UP_DAYS * 24 * 3600;
+}
+
+/* Downloads that nobody goes on with.  Nobody else is at work here now. */
+static int prune_downloads(struct removal *r, bool all, struct holos_error **err)
+{
+	int fd = state_open_dir(r->e->state, false, "images/.fetch");
+	_cleanup_(closedirp) DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+
+	if (fd < 0 && errno == ENOENT)
+		return 0;
+	if (d == NULL)
+		return error_sys(err, ERR_FAILED, errno, "cannot read %s/images/.fetch",
+				 r->e->state->dir);
+	while ((entry = readdir(d)) != NULL) {
+		struct stat st;
+
+		if (entry->d_name[0] == '.' ||
+		    fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+		    (!all && is_recent(&st)))
+			continue;
+		if (unlinkat(fd, entry->d_name, 0) < 0)
+			return error_sys(err, ERR_FAILED, errno, "cannot remove %s", entry->d_name);
+		*r->bytes += (uint64_t)st.st_blocks * 512;
+	}
+	return 0;
+}
+
+int images_prune(struct engine *e, bool all, struct strv *removed, uint64_t *ret_bytes,
+		 struct holos_error **err)
+{
+	_cleanup_(strv_finish) struct strv bases = STRV_INIT;
+	struct removal r;
+	int result = removal_begin(e, removed, ret_bytes, &r, err);
+
+	if (result == 0)
+		result = store_bases(e, &bases, err);
+	for (size_t i = 0; result == 0 && i < bases.n; i++) {
+		_cleanup_(freep) char *users = NULL;
+		_cleanup_(freep) char *path = NULL;
+		const char *format;
+		char hex[65];
+
+		if (!store_parse_base(bases.v[i], hex, &format))
+			continue;
+		path = store_path(e, hex, format);
+		users = store_users_text(r.users, r.n_users, path, NULL);
+		if (users == NULL && (all || !is_referenced(&r, hex, NULL)))
+			result = remove_base(&r, hex, format, err);
+	}
+	if (result == 0)
+		result = prune_downloads(&r, all, err);
+	removal_finish(&r);
+	return result;
+}
