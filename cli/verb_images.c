@@ -31,6 +31,8 @@ static const char *age(const char *since, char *buf)
 	clock_gettime(CLOCK_REALTIME, &now);
 	if (now.tv_sec < then.tv_sec)
 		return NULL;
+	if (now.tv_sec == then.tv_sec)
+		return "now";
 	return units_format_duration((uint64_t)(now.tv_sec - then.tv_sec) * NS_PER_S, buf);
 }
 

@@ -72,7 +72,7 @@ static int watch_signals(struct engine *e, struct holos_error **err)
 
 /* ---- events ---------------------------------------------------------------------- */
 
-static char last_progress[128];
+static char last_progress[1024];
 
 static void show_plain(void *data, const struct engine_event *ev)
 {
@@ -96,7 +96,7 @@ static void show_plain(void *data, const struct engine_event *ev)
 		fprintf(stderr, "%s%s\n", text != NULL ? ": " : "", text != NULL ? text : "");
 		break;
 	case ENGINE_PROGRESS: {
-		char line[128];
+		char line[sizeof(last_progress)];
 		unsigned percent = ev->total != 0 ? (unsigned)(ev->done * 100 / ev->total) : 0;
 
 		/* One line per step, not per number. */

@@ -168,6 +168,24 @@ static int add_bases(struct listing *l, struct holos_error **err)
 	return r;
 }
 
+/* The manifest knows the publisher; the source itself knows the mirrors that the
+ * environment names. */
+static void use_mirrors(struct listing *l, struct image_info *info)
+{
+	const struct plugin_info *plugin;
+	struct image_info now = { 0 };
+
+	if (registry_image_source(engine_registry(l->e), info->ref, &plugin, NULL, NULL) < 0 ||
+	    image_resolve(engine_worker(l->e), plugin->name, info->ref, &now, NULL) < 0)
+		return;
+	if (now.url == NULL || now.digest_url == NULL) {
+		image_info_finish(&now);
+		return;
+	}
+	image_info_finish(info);
+	*info = now;
+}
+
 /* Ask the publishers of everything that is downloaded. */
 static int refresh(struct listing *l, struct holos_error **err)
 {
@@ -177,10 +195,11 @@ static int refresh(struct listing *l, struct holos_error **err)
 	int r = 0;
 
 	for (size_t i = 0; i < l->n; i++) {
-		const struct image_info *info = &l->infos[i];
+		struct image_info *info = &l->infos[i];
 
 		if (info->url == NULL || info->digest_url == NULL)
 			continue;
+		use_mirrors(l, info);
 		of[n] = i;
 		news[n++] = (struct pull_news){ .ref = info->ref, .info = info };
 	}

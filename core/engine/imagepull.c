@@ -350,7 +350,7 @@ static void set_up(struct pull_job *j, int dir, struct json_object *index, const
 
 	j->dir = dir;
 	j->lock = -1;
-	j->subject = xasprintf("image %s", ref);
+	j->subject = xasprintf("image %.*s", (int)strcspn(ref, "#"), ref);
 	j->job.subject = j->subject;
 	j->job.begin = begin;
 	j->job.done = on_done;

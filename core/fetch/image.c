@@ -21,6 +21,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* What a try must have brought for the count of tries to begin anew. */
+#define PROGRESS_MIN (64u << 10)
+
 struct job {
 	const struct fetch_image *want;
 	const struct fetch_limits *limits;
@@ -155,9 +158,10 @@ static holos_status download(struct job *j, struct part *p, struct holos_error *
 			st = HOLOS_E_IO;
 		} else if (st == HOLOS_E_AGAIN) {
 			/* Only what brings us further than ever counts as progress. */
-			if (p->size > best)
+			if (p->size >= best + PROGRESS_MIN) {
 				retry_reset(&retry);
-			best = p->size > best ? p->size : best;
+				best = p->size;
+			}
 			fetch_progress(j->limits, "trying again", p->size,
 				       p->total != UINT64_MAX ? p->total : 0);
 			st = retry_pause(&retry, head.retry_after, j->limits, &why);

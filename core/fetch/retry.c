@@ -2,7 +2,7 @@
  *
  * retry.c - what is worth another try, and when.
  *
- * The pause doubles from half a second to eight; a server that says when
+ * The pause doubles from 200 ms to eight seconds; a server that says when
  * (Retry-After) is listened to, up to a minute.
  */
 #include "internal.h"
@@ -14,8 +14,8 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#define TRIES_DEFAULT  5
-#define PAUSE_FIRST_NS (500 * NS_PER_MS)
+#define TRIES_DEFAULT  6
+#define PAUSE_FIRST_NS (200 * NS_PER_MS)
 #define PAUSE_MAX_NS   (8 * NS_PER_S)
 #define AFTER_MAX_S    60
 

@@ -47,6 +47,38 @@ bool unpack_needed(int fd)
 	       (n == sizeof(head) && memcmp(head + 257, "ustar", 5) == 0);
 }
 
+/* Ready to read from the beginning; tar: else it is one compressed file.  (To
+ * libarchive's tar reader a disk that begins with zeroes is an empty archive.) */
+static struct archive *open_packed(int in, bool tar)
+{
+	struct archive *a = archive_read_new();
+
+	archive_read_support_filter_xz(a);
+	archive_read_support_filter_zstd(a);
+	archive_read_support_filter_gzip(a);
+	if (tar)
+		archive_read_support_format_tar(a);
+	else
+		archive_read_support_format_raw(a);
+	if (lseek(in, 0, SEEK_SET) >= 0)
+		(void)archive_read_open_fd(a, in, PIECE); /* a failure shows in the first read */
+	return a;
+}
+
+/* Is it an archive when the compression is taken off? */
+static bool holds_tar(int in)
+{
+	struct archive *a = open_packed(in, false);
+	struct archive_entry *e;
+	char head[512];
+	bool yes = archive_read_next_header(a, &e) >= ARCHIVE_WARN &&
+		   archive_read_data(a, head, sizeof(head)) == (la_ssize_t)sizeof(head) &&
+		   memcmp(head + 257, "ustar", 5) == 0;
+
+	archive_read_free(a);
+	return yes;
+}
+
 static holos_status broken(const struct unpacking *u, struct holos_error **err)
 {
 	const char *why = archive_error_string(u->a);
@@ -173,7 +205,7 @@ static holos_status walk(struct unpacking *u, struct holos_error **err)
 holos_status unpack(int in, int out, uint64_t max, const struct fetch_limits *limits, char hex[65],
 		    uint64_t *ret_size, struct holos_error **err)
 {
-	struct unpacking u = { .a = archive_read_new(),
+	struct unpacking u = { .a = open_packed(in, holds_tar(in)),
 			       .out = out,
 			       .max = max,
 			       .limits = limits,
@@ -184,15 +216,7 @@ holos_status unpack(int in, int out, uint64_t max, const struct fetch_limits *li
 	holos_status r;
 
 	u.packed = fstat(in, &st) == 0 ? (uint64_t)st.st_size : 0;
-	archive_read_support_filter_xz(u.a);
-	archive_read_support_filter_zstd(u.a);
-	archive_read_support_filter_gzip(u.a);
-	archive_read_support_format_tar(u.a);
-	archive_read_support_format_raw(u.a);
-	if (lseek(in, 0, SEEK_SET) < 0 || archive_read_open_fd(u.a, in, PIECE) != ARCHIVE_OK)
-		r = broken(&u, err);
-	else
-		r = walk(&u, err);
+	r = walk(&u, err);
 	archive_read_free(u.a);
 	digest_end(u.digest, hex, unused);
 	free(u.buf);

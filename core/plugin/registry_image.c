@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define CANDIDATES_MAX 512
+#define SHOWN_MAX      24
 
 static bool ends_with(const char *s, const char *end)
 {
@@ -83,6 +84,22 @@ static char *nearest_ref(struct registry *r, const char *ref)
 	return xstrdup_null(names_nearest(ref, (const char *const *)names.v, names.n));
 }
 
+/* "there are debian:12, debian:13": what a source serves; NULL: it has no list. */
+static char *list_served(const struct plugin_info *p)
+{
+	_cleanup_(strv_finish) struct strv refs = STRV_INIT;
+	_cleanup_(freep) char *list = NULL;
+	const char *served;
+
+	for (size_t i = 0; p != NULL && i < SHOWN_MAX && (served = served_ref(p, i)) != NULL; i++)
+		strv_add(&refs, served);
+	if (refs.n == 0)
+		return NULL;
+	list = strv_join(refs.v, ", ");
+	return xasprintf("there %s %s%s", refs.n == 1 ? "is" : "are", list,
+			 served_ref(p, refs.n) != NULL ? ", ..." : "");
+}
+
 static int unknown_image(struct registry *r, const char *ref, const char *name,
 			 struct holos_error **err)
 {
@@ -91,6 +108,7 @@ static int unknown_image(struct registry *r, const char *ref, const char *name,
 	_cleanup_(freep) char *package = registry_package(module);
 	const struct plugin_info *p =
 		names_is_plugin(name) ? registry_lookup(r, "image", name) : NULL;
+	_cleanup_(freep) char *there = list_served(p);
 
 	if (p != NULL && p->refused != NULL)
 		return error_set(err, ERR_HOST, "image plugin \"%s\": %s", name, p->refused);
@@ -98,9 +116,10 @@ static int unknown_image(struct registry *r, const char *ref, const char *name,
 	if (p == NULL && registry_is_first_party(module))
 		error_hint(err, "it is in package %s, not installed", package);
 	else if (near != NULL)
-		error_hint(err, "did you mean \"%s\"?", near);
-	else if (p != NULL && served_ref(p, 0) != NULL)
-		error_hint(err, "image plugin \"%s\" serves \"%s\"", name, served_ref(p, 0));
+		error_hint(err, "did you mean \"%s\"?%s%s", near, there != NULL ? " " : "",
+			   there != NULL ? there : "");
+	else if (there != NULL)
+		error_hint(err, "%s", there);
 	else
 		error_hint(err, "'holos plugins' lists the image sources; a file needs a path that "
 				"starts with ./ or /");

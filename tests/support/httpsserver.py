@@ -20,11 +20,13 @@ Orders of put(), each for the first `times` requests of that path (None: always)
     swap=DATA       this request is answered, and the file is DATA from then on
     endless=True    the file repeats without end, without a length
 
-validators="both", "etag", "modified", "none" hold for the file.
+validators="both", "etag", "modified", "none" hold for the file; "fixed" is a
+Last-Modified that stays when the file changes.
 """
 
 import http.server
 import os
+import signal
 import socket
 import ssl
 import subprocess
@@ -56,6 +58,15 @@ def make_certificates(dir):
                  cwd=dir)
 
 
+def _start(thread):
+    """Signals stay with the main thread: the harness blocks them there for a moment."""
+    old = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGCHLD])
+    try:
+        thread.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, old)
+
+
 class File:
     def __init__(self, data, validators, orders, times):
         self.data, self.validators = data, validators
@@ -67,6 +78,8 @@ class File:
 
     @property
     def modified(self):
+        if self.validators == "fixed":
+            return "Thu, 01 Jan 2026 00:00:00 GMT"
         return time.strftime("%a, %d %b %Y %H:%M:%S GMT", time.gmtime(hash(self.data) & 0x3fffffff))
 
     def take_orders(self):
@@ -115,7 +128,7 @@ class HttpsServer:
         self.thread = threading.Thread(target=self.httpd.serve_forever, args=(0.05,), daemon=True)
 
     def __enter__(self):
-        self.thread.start()
+        _start(self.thread)
         return self
 
     def __exit__(self, *_):
@@ -184,7 +197,7 @@ class HttpsServer:
     def _validators(h, file):
         if file.validators in ("both", "etag"):
             h.send_header("ETag", file.etag)
-        if file.validators in ("both", "modified"):
+        if file.validators in ("both", "modified", "fixed"):
             h.send_header("Last-Modified", file.modified)
 
     def _range(self, headers, file, orders):
@@ -229,9 +242,7 @@ class HttpsServer:
         if "stall" in orders:
             self.stopping.wait(60)
         if "cut" in orders or "stall" in orders or "length" in orders:
-            h.close_connection = True
-            # No orderly end of TLS: as when a cable is pulled.
-            h.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+            h.close_connection = True  # without an orderly end of TLS
 
     def _endless(self, h, data):
         h.send_response(200)
@@ -248,7 +259,7 @@ class ConnectProxy:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.asked = []
-        threading.Thread(target=self._accept, daemon=True).start()
+        _start(threading.Thread(target=self._accept, daemon=True))
 
     def close(self):
         self.listener.close()
