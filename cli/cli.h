@@ -77,7 +77,7 @@ struct common {
 	{ "no-wait", 0, OPTION_FLAG, &(c).no_wait, NULL, "do not wait for a busy project" }
 #define OPTIONS_WORK(c)                                                                       \
 	{ "parallel", 0, OPTION_VALUE, &(c).parallel, "N", "VMs to work on at the same time" }, \
-	{ "progress", 0, OPTION_VALUE, &(c).progress, "HOW", "auto, plain, json or quiet" }
+	{ "progress", 0, OPTION_VALUE, &(c).progress, "HOW", "auto, tty, plain, json or quiet" }
 #define OPTION_TIMEOUT(target) \
 	{ "timeout", 't', OPTION_VALUE, &(target), "TIME", \
 	  "how long a guest may take to power off (10 or 10s; default: stop_grace_period)" }
@@ -118,6 +118,15 @@ void table_destroy(struct table *t);
  * and so is nobody to ask (-y is due then). */
 int cli_confirm(struct holos_error **err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
+
+/* ---- progress --------------------------------------------------------------------- */
+
+/* Events on stderr: one plain line per change; or lines of a terminal that are
+ * drawn again. */
+void plain_show(void *data, const struct engine_event *ev);
+void live_show(void *data, const struct engine_event *ev);
+/* Take away lines of work that will not go on. */
+void live_end(void);
 
 /* ---- work ----------------------------------------------------------------------- */
 

@@ -153,6 +153,7 @@ int main(int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN); /* a closed stdout shows as a failed write below */
 	umask(umask(0) | 022);    /* nothing of ours is for others to write */
 	r = dispatch(argc, argv, &err);
+	live_end();
 	if (err != NULL)
 		print_error(err);
 	if (fflush(stdout) != 0 && r >= 0) {

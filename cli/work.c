@@ -74,7 +74,7 @@ static int watch_signals(struct engine *e, struct holos_error **err)
 
 static char last_progress[1024];
 
-static void show_plain(void *data, const struct engine_event *ev)
+void plain_show(void *data, const struct engine_event *ev)
 {
 	_cleanup_(freep) char *text = ev->text != NULL ? printable(ev->text) : NULL;
 	_cleanup_(freep) char *subject = ev->subject != NULL ? printable(ev->subject) : NULL;
@@ -138,20 +138,27 @@ static void show_json(void *data, const struct engine_event *ev)
 static void show_warnings(void *data, const struct engine_event *ev)
 {
 	if (ev->kind == ENGINE_WARNING)
-		show_plain(data, ev);
+		plain_show(data, ev);
 }
 
 static int choose_progress(const char *how, engine_event_fn **ret, struct holos_error **err)
 {
-	if (how == NULL || strcmp(how, "auto") == 0 || strcmp(how, "plain") == 0)
-		*ret = show_plain;
+	const char *term = getenv("TERM");
+	bool dumb = term == NULL || strcmp(term, "dumb") == 0 || !isatty(STDERR_FILENO);
+
+	if (how == NULL || strcmp(how, "auto") == 0)
+		*ret = dumb ? plain_show : live_show;
+	else if (strcmp(how, "plain") == 0)
+		*ret = plain_show;
+	else if (strcmp(how, "tty") == 0)
+		*ret = live_show;
 	else if (strcmp(how, "json") == 0)
 		*ret = show_json;
 	else if (strcmp(how, "quiet") == 0)
 		*ret = show_warnings;
 	else
 		return error_set(err, ERR_USAGE,
-				 "--progress %s: must be auto, plain, json or quiet", how);
+				 "--progress %s: must be auto, tty, plain, json or quiet", how);
 	return 0;
 }
 

@@ -3,6 +3,7 @@
  * imageverify.c - see imagelist.h: verify.
  */
 #include <base/alloc.h>
+#include <base/clock.h>
 #include <base/jsonx.h>
 #include <engine/imagejobs.h>
 #include <engine/imagelist.h>
@@ -56,6 +57,12 @@ static void done(struct image_job *job, struct worker_result *res)
 		error_move(&j->err, &res->err);
 	else
 		j->differs = strcmp(jsonx_str(res->value, "sha256", ""), j->v->disk) != 0;
+	if (res->status != HOLOS_E_CANCELLED)
+		engine_phase(j->job.e, j->subject,
+			     j->err != NULL ? "failed"
+			     : j->differs   ? "damaged"
+					    : "verified",
+			     clock_now_ns() - j->job.began_ns, NULL);
 	image_job_end(job);
 }
 
