@@ -43,3 +43,6 @@ flags="-std=gnu11 -O2 -D_GNU_SOURCE -I$top/core -I$top/sdk/include"
 python3 -B "$top/tests/bench/bench.py" "$release" "$dev" "$images" "$dir" &
 table=$!
 wait "$table"
+python3 -B "$top/tests/bench/fetch.py" "$release" "$dir" &
+table=$!
+wait "$table"
