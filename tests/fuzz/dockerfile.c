@@ -93,7 +93,8 @@ static void match(const char *text, size_t len)
 		*nl = '\0';
 		pattern = df_pattern(&p, copy);
 		if (pattern != NULL && strlen(copy) < 256)
-			(void)df_pattern_matches(pattern, df_strndup(&p, nl + 1, strnlen(nl + 1, 256)));
+			(void)df_pattern_matches(pattern,
+						 df_strndup(&p, nl + 1, strnlen(nl + 1, 256)));
 		*nl = '\n';
 	}
 	if (len < 512 && df_ignore_parse(&p, copy, &ig))

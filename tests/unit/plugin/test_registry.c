@@ -340,7 +340,9 @@ static const struct {
 	const char *says;
 } unknown[] = {
 	{ "debain", ERR_INVALID, "unknown image \"debain\" [did you mean \"debian\"?]" },
-	{ "debian:13", ERR_INVALID, "unknown image \"debian:13\" [did you mean \"debian:12\"? there are debian:12, debian:bookworm]" },
+	{ "debian:13", ERR_INVALID,
+	  "unknown image \"debian:13\" [did you mean \"debian:12\"? there are debian:12, "
+	  "debian:bookworm]" },
 	{ "debian:sid-nightly-2", ERR_INVALID,
 	  "unknown image \"debian:sid-nightly-2\" [there are debian:12, debian:bookworm]" },
 	{ "fedora:43", ERR_INVALID,
