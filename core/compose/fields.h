@@ -68,7 +68,8 @@ struct shape {
 	const char *rule;                /* what it must be: "must be RULE"; NULL: by kind */
 	const char *pattern;             /* STRING: the rule as a regular expression (ECMA) */
 	bool (*check)(const char *text); /* STRING: the same rule */
-	int64_t min, max; /* INT: value; SIZE: bytes; DURATION: seconds, max 0: none */
+	int64_t min, max;                /* INT: value; SIZE: bytes; DURATION: seconds, max 0: none;
+					  * STRING: of a bare number, for the schema */
 	const char *const *words;
 	const struct shape *item;
 	const struct field *fields; /* ended by key NULL */

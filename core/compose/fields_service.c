@@ -240,6 +240,8 @@ static bool is_log_files(const char *text)
 static const struct shape log_files = {
 	.kind = SHAPE_STRING,
 	.name = "number",
+	.min = 1,
+	.max = 100,
 	.rule = "a whole number from 1 to 100",
 	.pattern = "^([1-9][0-9]?|100)$",
 	.check = is_log_files,

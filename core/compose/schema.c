@@ -84,7 +84,9 @@ static void add_bare(const struct shape *sh, struct json_object *list)
 		json_object_array_add(list, o);
 	} else if (sh->check("1")) {
 		o = typed("integer");
-		jsonx_set_int(o, "minimum", 0);
+		jsonx_set_int(o, "minimum", sh->min);
+		if (sh->max > 0)
+			jsonx_set_int(o, "maximum", sh->max);
 		json_object_array_add(list, o);
 	}
 	if (yes && no) {
