@@ -10,6 +10,6 @@ STICKY = ["nospace-on", "io-on", "readonly-on", "files-on"]
 
 if __name__ == "__main__":
     faults.main(
-        plan=[(["up-fresh", "up-changed", "recreate-stopped", "down"], KINDS + STICKY, 2)],
+        plan=[(["up-fresh", "up-changed", "recreate-stopped", "down"], KINDS + STICKY, 1)],
         full_plan=[(["up-fresh", "down", "up-changed", "recreate"], KINDS + STICKY, 0),
                    (ALL, KINDS + STICKY, 10)])

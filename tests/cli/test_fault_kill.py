@@ -8,7 +8,7 @@ ALL = list(faults.SCENARIOS)
 
 if __name__ == "__main__":
     faults.main(
-        plan=[(ALL, ["kill-change"], 5), (ALL, ["kill-group", "kill-child"], 1)],
+        plan=[(ALL, ["kill-change"], 4), (ALL, ["kill-group", "kill-child"], 1)],
         full_plan=[(["up-fresh", "down", "recreate"], ["kill"], 0),
                    ([n for n in ALL if n not in ("up-fresh", "down", "recreate")],
                     ["kill-change"], 0),

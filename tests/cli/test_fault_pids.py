@@ -199,4 +199,4 @@ if __name__ == "__main__":
     rng = random.Random(options.seed)
     cases = ["recycled-exact", "recycled-later", "adopted-qmp", "adopted-blind", "zombies", "clock"]
     faults.run_points(options, [f"{case}/{n}/{rng.randrange(1000)}" for case in cases
-                                for n in range(40 if options.full else 6)], try_pids)
+                                for n in range(40 if options.full else 3)], try_pids)

@@ -58,6 +58,7 @@ PLACES = ["missing", "link-file", "link-same", "link-dir", "link-nowhere", "link
 HOSTILE = ["OUTSIDE/precious", "../../../o/precious", "/", "", "x" * 70000, "\x1b[31mred", "-rf",
            "a/../b", "web-1", "demo2", -1, 0, 1, 2 ** 63, 2 ** 31, 1e300, 0.5, True, None, [], {},
            [None], {"a": [[]]}]
+SAMPLE = 45
 STATES = ["up", "down", "alone"]
 VERBS = [["ps"], ["ps", "--json"], ["logs", "demo"], ["stop", "demo"], ["up"],
          ["down", "demo"], ["down", "demo", "--volumes"]]
@@ -274,7 +275,7 @@ def points(o):
         for name in DIRECTORIES:
             hows = PLACES if o.full else rng.sample(PLACES, 1)
             found += [f"{name}/{how}/{state}" for how in hows]
-    return found
+    return found if o.full else rng.sample(found, SAMPLE)
 
 
 if __name__ == "__main__":

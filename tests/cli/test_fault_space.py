@@ -154,4 +154,4 @@ if __name__ == "__main__":
     options = faults.options()
     rng = random.Random(options.seed)
     faults.run_points(options, [f"{case}/{n}/{rng.randrange(1000)}" for case in CASES
-                                for n in range(60 if options.full else 8)], try_space)
+                                for n in range(60 if options.full else 4)], try_space)

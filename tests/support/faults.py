@@ -677,13 +677,16 @@ def choose(rng, names, kinds, share):
 def options():
     parser = argparse.ArgumentParser()
     parser.add_argument("--full", action="store_true", help="all, not a sample")
-    parser.add_argument("--seed", type=int, default=int.from_bytes(os.urandom(3), "big"))
+    parser.add_argument("--seed", type=int, help="default: 1 for the sample, any for --full")
     parser.add_argument("--jobs", type=int, default=os.cpu_count())
     parser.add_argument("--only", action="append", metavar="POINT", help="repeat this one")
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--scenario", action="append", help="these alone")
     parser.add_argument("--kind", action="append", help="these alone")
-    return parser.parse_args()
+    o = parser.parse_args()
+    if o.seed is None:
+        o.seed = int.from_bytes(os.urandom(3), "big") if o.full else 1
+    return o
 
 
 def run_points(o, points, try_=try_point):
