@@ -89,9 +89,15 @@ bool log_open(const struct logs *l, struct log_file *f)
 {
 	_cleanup_(closep) int dir =
 		state_open_dir(l->state, false, "instances/%s/%s", l->project, f->name);
+	struct stat st;
 
 	f->fd = dir >= 0 ? openat(dir, l->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)
 			 : -1;
+	if (f->fd >= 0 && fstat(f->fd, &st) == 0 && !S_ISREG(st.st_mode)) {
+		closep(&f->fd); /* a device or the like may have no end */
+		f->fd = -1;
+		errno = ENOTSUP;
+	}
 	return f->fd >= 0;
 }
 

@@ -132,6 +132,22 @@ int fs_write_replace(int dirfd, const char *path, const void *data, size_t len, 
 	return write_file(dirfd, path, data, len, mode, false, err);
 }
 
+void fs_clear_name(int dirfd, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    (!S_ISREG(st.st_mode) || st.st_nlink != 1))
+		(void)unlinkat(dirfd, name, 0);
+}
+
+int fs_open_log(int dirfd, const char *name)
+{
+	fs_clear_name(dirfd, name);
+	return openat(dirfd, name,
+		      O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+}
+
 static bool is_temporary(const char *name)
 {
 	const char *dot = strrchr(name, '.');

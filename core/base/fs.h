@@ -35,6 +35,12 @@ int fs_write_replace(int dirfd, const char *path, const void *data, size_t len, 
  * above, PREFIX*.new of half-made disks (vm/disk.c).  The caller knows that nobody
  * writes there now.  path: a directory below dirfd; a missing one has nothing. */
 void fs_sweep_temporary(int dirfd, const char *path, const char *prefix);
+/* Take the name away from what is no plain file, or has other names too: what is
+ * written to it would go elsewhere.  A directory keeps it. */
+void fs_clear_name(int dirfd, const char *name);
+/* Open a log of ours for appending, made when missing; never another's file, a FIFO
+ * or the like.  A descriptor, or -1 with errno. */
+int fs_open_log(int dirfd, const char *name);
 /* Write everything to fd.  0 or -errno. */
 int fs_write_all(int fd, const void *data, size_t len);
 int fs_sync_dir(int dirfd, const char *path, struct holos_error **err);

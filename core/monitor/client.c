@@ -5,6 +5,7 @@
 #include <base/alloc.h>
 #include <base/chan.h>
 #include <base/clock.h>
+#include <base/fs.h>
 #include <base/jsonx.h>
 #include <base/process.h>
 #include <monitor/client.h>
@@ -37,8 +38,7 @@ static int open_dir(const char *dir, int flags, struct holos_error **err)
 
 static int open_log(int dirfd, struct holos_error **err)
 {
-	int fd = openat(dirfd, "monitor.log",
-			O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = fs_open_log(dirfd, "monitor.log");
 	struct stat st;
 
 	if (fd < 0)

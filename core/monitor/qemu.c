@@ -180,8 +180,7 @@ static int open_log(struct monitor *m, struct holos_error **err)
 
 	if (fstatat(m->dirfd, LOG_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_size > LOG_MAX)
 		(void)renameat(m->dirfd, LOG_FILE, m->dirfd, LOG_FILE ".1");
-	fd = openat(m->dirfd, LOG_FILE, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-		    0600);
+	fd = fs_open_log(m->dirfd, LOG_FILE);
 	if (fd < 0)
 		return error_sys(err, ERR_START, errno, "cannot open %s", LOG_FILE);
 	/* A full disk does not keep the VM from its start here. */
@@ -212,6 +211,7 @@ static int spawn(struct monitor *m, struct holos_error **err)
 	spec.fds[3] = alive;
 	unlinkat(m->dirfd, QMP_SOCKET, 0);
 	unlinkat(m->dirfd, "serial.sock", 0);
+	fs_clear_name(m->dirfd, "console.log"); /* QEMU opens it */
 	q->appear = appear_create(m->loop, ".", on_appear, m);
 	r = process_spawn(&spec, &pid, err);
 	if (r < 0)

@@ -21,6 +21,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct state_lock {
@@ -104,12 +105,19 @@ int state_lock_file(const struct state *s, const char *rel, const char *name, co
 	_cleanup_(freep) char *owner = NULL;
 	_cleanup_(freep) char *path = fs_join(s->dir, rel);
 	_cleanup_(closep) int fd = -1;
+	struct stat st;
 	char now[40];
 	int r;
 
 	fd = openat(s->fd, rel, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return error_sys(err, ERR_FAILED, errno, "cannot open lock file %s", path);
+	/* Its text is written over: never another's file. */
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink > 1) {
+		error_set(err, ERR_FAILED, "lock file %s is no plain file of its own", path);
+		error_hint(err, "move it away");
+		return -ERR_FAILED;
+	}
 	r = take(fd, deadline_ns, interrupted);
 	if (r == -EINTR)
 		return error_set(err, ERR_INTERRUPTED, "interrupted");

@@ -499,6 +499,35 @@ START_TEST(existence)
 }
 END_TEST
 
+/* A log is never written to where a name of it leads elsewhere. */
+START_TEST(log_of_our_own)
+{
+	struct stat st;
+	int fd;
+
+	write_text("precious", "data");
+	ck_assert_int_eq(symlink(in_dir("precious"), in_dir("link")), 0);
+	ck_assert_int_eq(link(in_dir("precious"), in_dir("second")), 0);
+	ck_assert_int_eq(mkfifo(in_dir("fifo"), 0600), 0);
+	write_text("plain", "old ");
+	for (size_t i = 0; i < 4; i++) {
+		static const char *const names[] = { "link", "second", "fifo", "plain" };
+
+		fd = fs_open_log(AT_FDCWD, in_dir(names[i]));
+		ck_assert_int_ge(fd, 0);
+		ck_assert_int_eq(fstat(fd, &st), 0);
+		ck_assert(S_ISREG(st.st_mode));
+		ck_assert_int_eq(st.st_size, i == 3 ? 4 : 0);
+		ck_assert_int_eq(fs_write_all(fd, "new", 3), 0);
+		close(fd);
+	}
+	ck_assert_int_eq(stat(in_dir("precious"), &st), 0);
+	ck_assert_int_eq(st.st_size, 4);
+	ck_assert_int_eq(mkdir(in_dir("dir"), 0700), 0);
+	ck_assert_int_lt(fs_open_log(AT_FDCWD, in_dir("dir")), 0);
+}
+END_TEST
+
 static void add_tests(TCase *c)
 {
 	tcase_add_checked_fixture(c, make_test_dir, remove_test_dir);
@@ -522,6 +551,7 @@ static void add_tests(TCase *c)
 	tcase_add_loop_test(c, path_text, 0, N(paths));
 	tcase_add_test(c, programs);
 	tcase_add_test(c, existence);
+	tcase_add_test(c, log_of_our_own);
 }
 
 static void add_read_tests(TCase *c)
