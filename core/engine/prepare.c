@@ -315,6 +315,19 @@ static int check_binds(const struct service *s, bool make, struct holos_error **
 	return r;
 }
 
+int prepare_check_plain(const char *path, struct holos_error **err)
+{
+	struct stat st;
+
+	if (lstat(path, &st) < 0)
+		return error_sys(err, ERR_FAILED, errno, "disk %s", path);
+	if (S_ISREG(st.st_mode))
+		return 0;
+	error_set(err, ERR_FAILED, "disk %s must be a plain file: the VM writes there", path);
+	error_hint(err, "for a disk elsewhere there are vm.root_disk and volumes.NAME.source");
+	return -ERR_FAILED;
+}
+
 /* A path of a record is opened for writing only where it must be (crash rule 3). */
 static int check_root(const struct plan_vm *vm, const struct instance_record *rec, const char *dir,
 		      struct holos_error **err)
@@ -323,7 +336,7 @@ static int check_root(const struct plan_vm *vm, const struct instance_record *re
 	const char *due = vm->service->vm.root_disk != NULL ? vm->service->vm.root_disk : own;
 
 	if (strcmp(rec->root, due) == 0)
-		return 0;
+		return due == own ? prepare_check_plain(own, err) : 0;
 	return error_set(err, ERR_FAILED,
 			 "the record of %s names %s as its root disk, and it must be %s", rec->name,
 			 rec->root, due);
@@ -356,10 +369,12 @@ static int write_seed(struct prepare *p, const struct plan_vm *vm,
 	/* The first boot takes what it copies from it; it is never another. */
 	in.copies = vm->service->build_copies != NULL && !fs_exists(dir, CONTEXT_FILE);
 	steps = plan_steps(&in);
+	fs_clear_name(dir, SEED_TEMP);
+	fs_clear_name(dir, CONTEXT_TEMP);
 	if (in.copies)
 		context = openat(dir, CONTEXT_TEMP,
 				 O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-	secret = openat(dir, KEYS_HOST_KEY, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	secret = openat(dir, KEYS_HOST_KEY, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	seed = openat(dir, SEED_TEMP, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (secret < 0 || seed < 0 || (in.copies && context < 0))
 		return error_sys(err, ERR_FAILED, errno, "cannot write the seed of %s", rec->name);

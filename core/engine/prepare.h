@@ -45,6 +45,9 @@ int prepare_check_disk(struct engine *e, const char *path, const char *format,
  * ERR_VERIFY. */
 int prepare_check_base(const struct instance_record *rec, struct holos_error **err);
 
+/* Is this disk of ours what we made, and not a link to somebody's file? */
+int prepare_check_plain(const char *path, struct holos_error **err);
+
 /* Write what this start needs: ports, seed, launch.json.  rec is the instance's
  * record as it is; it is brought up to date and written. */
 int prepare_launch(struct prepare *p, const struct plan_vm *vm, struct instance_record *rec,

@@ -107,6 +107,12 @@ static bool state_is_gone(const struct state *s, const char *project, const char
 	return fs_absent(s->fd, rel);
 }
 
+/* Not the project's: another look may succeed. */
+static bool is_own_trouble(const struct holos_error *e)
+{
+	return e->sys_errno == EMFILE || e->sys_errno == ENFILE || e->sys_errno == ENOMEM;
+}
+
 /* By the copy of its monitor's record; false: not to be had so. */
 static bool read_brief(const struct project_status *p, int dir, struct vm_status *v)
 {
@@ -134,12 +140,17 @@ static int read_status(const struct state *s, const char *project, bool brief,
 
 	p->name = xstrdup(project);
 	if (project_record_read(s, project, &p->rec, &e) < 0) {
+		if (is_own_trouble(e))
+			return error_move(err, &e);
 		p->newer = e->code == ERR_HOST;
+		/* Not read is not damaged; a link or a socket in its place is. */
+		p->unreadable = e->sys_errno != 0 && e->sys_errno != ENOENT &&
+				e->sys_errno != ELOOP && e->sys_errno != ENXIO;
 		if (e->sys_errno != ENOENT)
 			note(&p->problem, e);
 	}
 	if (state_list_instances(s, project, &names, &e2) < 0) {
-		if (e2->sys_errno == EMFILE || e2->sys_errno == ENFILE) /* our own trouble */
+		if (is_own_trouble(e2))
 			return error_move(err, &e2);
 		p->unreadable = true;
 		free(p->problem); /* the lesser one */

@@ -33,7 +33,7 @@ struct project_status {
 	struct project_record *rec; /* NULL: missing or damaged */
 	char *problem;              /* NULL, or what is wrong with the record */
 	bool newer;                 /* of a newer holos: not for us to change */
-	bool unreadable;            /* its instances cannot be listed: no more can be said */
+	bool unreadable;            /* its record or the list of its instances cannot be read */
 	bool exists;                /* a record or instances are there */
 	bool narrowed;              /* by project_status_keep() */
 	struct vm_status *vms;      /* in order of service and index */

@@ -131,6 +131,9 @@ static int make_or_grow(int dir, const struct volume *vol, const char *name, con
 		r = meta_write(dir, name, m, err);
 		return r < 0 ? r : disk_create_volume(qemu_img, path, vol->size, err);
 	}
+	r = prepare_check_plain(path, err);
+	if (r < 0)
+		return error_wrap(err, "volume \"%s\"", vol->name);
 	if (m->fresh &&
 	    (m->instance == NULL || strcmp(m->instance, instance) != 0 || m->console != console)) {
 		hand_to(m, instance, console);
