@@ -58,6 +58,21 @@ class DamagedProjectTest(Base):
                 with open(self.record("one"), "wb") as f:
                     f.write(old)
 
+    def test_a_record_that_could_not_be_read_is_not_damaged(self):
+        """It was set aside, and with it what only it knew."""
+        path = self.up("one")
+        text = self.read_json(self.record("one"))["id"]
+        step = [os.path.join(holostest.BUILD, "tests", "fault-step"), "--class", "EIO", "--error"]
+        failed = 0
+        for at in range(1, 70):
+            run = self.spawn([*step, "--at", str(at), "--", PROGRAM, "up", "-f", path]).finish()
+            failed += run.status != OK
+            self.assertEqual(os.listdir(os.path.join(self.state, "projects")), ["one.json"],
+                             f"{at} {run}")
+        self.assertGreater(failed, 5)
+        self.assertEqual(self.read_json(self.record("one"))["id"], text)
+        self.ok("up", "-f", path)
+
     def test_instances_that_cannot_be_listed(self):
         path = self.up("one")
         self.up("two")
