@@ -10,6 +10,7 @@
 #include <string.h>
 
 #define DEPTH_MAX 32
+#define KEPT_MAX  65536
 
 /* Length of the UTF-8 character at p, or 0 when it is none: json-c looks at the
  * first bytes only and takes overlong forms and surrogates. */
@@ -43,6 +44,11 @@ static size_t find_leniency(const char *text, size_t len)
 	bool in_string = false;
 
 	for (size_t i = 0, n; i < len; i += n) {
+		if (in_string ? p[i] >= 0x20 && p[i] < 0x80 && p[i] != '"' && p[i] != '\\'
+			      : p[i] == ' ') { /* most bytes by far */
+			n = 1;
+			continue;
+		}
 		n = utf8_char(p + i, len - i);
 		if (n == 0 || (in_string && p[i] < 0x20))
 			return i;
@@ -62,6 +68,22 @@ static size_t find_leniency(const char *text, size_t len)
 	return len;
 }
 
+/* The parser of short texts is kept: there are many, and its making costs as much
+ * as its work. */
+static struct json_tokener *get_parser(size_t len, bool *ret_kept)
+{
+	static struct json_tokener *kept;
+
+	*ret_kept = len <= KEPT_MAX;
+	if (*ret_kept && kept != NULL) {
+		json_tokener_reset(kept);
+		return kept;
+	}
+	if (*ret_kept)
+		return kept = json_tokener_new_ex(DEPTH_MAX);
+	return json_tokener_new_ex(DEPTH_MAX);
+}
+
 int jsonx_parse(const char *text, size_t len, const char *what, struct json_object **ret,
 		struct holos_error **err)
 {
@@ -70,13 +92,14 @@ int jsonx_parse(const char *text, size_t len, const char *what, struct json_obje
 	enum json_tokener_error e;
 	size_t used;
 	size_t bad;
+	bool kept;
 
 	if (len > INT32_MAX)
 		return error_set(err, ERR_FAILED, "%s: longer than 2 GiB", what);
 	bad = find_leniency(text, len);
 	if (bad != len)
 		return error_set(err, ERR_FAILED, "%s: no valid JSON at byte %zu", what, bad);
-	tok = json_tokener_new_ex(DEPTH_MAX);
+	tok = get_parser(len, &kept);
 	if (tok == NULL)
 		return error_set(err, ERR_FAILED, "%s: out of memory", what);
 	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_VALIDATE_UTF8);
@@ -88,7 +111,8 @@ int jsonx_parse(const char *text, size_t len, const char *what, struct json_obje
 		e = json_tokener_get_error(tok);
 		used = len;
 	}
-	json_tokener_free(tok);
+	if (!kept)
+		json_tokener_free(tok);
 	if (e != json_tokener_success) {
 		json_object_put(obj);
 		return error_set(err, ERR_FAILED, "%s: no valid JSON (%s)", what,
@@ -207,6 +231,31 @@ const char *jsonx_line(struct json_object *obj)
 							   JSON_C_TO_STRING_NOSLASHESCAPE);
 }
 
+/* A string in quotes; from json-c only when something in it is to be escaped. */
+static void add_string(struct strbuf *b, const char *s, size_t len)
+{
+	struct json_object *obj;
+
+	for (size_t i = 0; i < len; i++) {
+		if ((unsigned char)s[i] >= 0x20 && s[i] != '"' && s[i] != '\\' && s[i] != 0x7f)
+			continue;
+		obj = json_object_new_string_len(s, (int)len);
+		strbuf_adds(b, jsonx_line(obj));
+		json_object_put(obj);
+		return;
+	}
+	strbuf_addc(b, '"');
+	strbuf_add(b, s, len);
+	strbuf_addc(b, '"');
+}
+
+static void new_line(struct strbuf *b, unsigned depth)
+{
+	strbuf_addc(b, '\n');
+	while (depth-- > 0)
+		strbuf_add(b, "  ", 2);
+}
+
 /* json-c writes `"key":value` when pretty; users of the existing tool grep for
  * `"key": value`, so the printing is done here. */
 static void pretty(struct strbuf *b, struct json_object *obj, unsigned depth)
@@ -217,23 +266,29 @@ static void pretty(struct strbuf *b, struct json_object *obj, unsigned depth)
 	if (type == json_type_array && json_object_array_length(obj) != 0) {
 		strbuf_adds(b, "[");
 		for (size_t i = 0; i < json_object_array_length(obj); i++) {
-			strbuf_addf(b, "%s\n%*s", first ? "" : ",", (int)(2 * depth + 2), "");
+			strbuf_adds(b, first ? "" : ",");
+			new_line(b, depth + 1);
 			pretty(b, json_object_array_get_idx(obj, i), depth + 1);
 			first = false;
 		}
-		strbuf_addf(b, "\n%*s]", (int)(2 * depth), "");
+		new_line(b, depth);
+		strbuf_addc(b, ']');
 	} else if (type == json_type_object && json_object_object_length(obj) != 0) {
 		strbuf_adds(b, "{");
 		json_object_object_foreach (obj, key, val) {
-			struct json_object *name = json_object_new_string(key);
-
-			strbuf_addf(b, "%s\n%*s%s: ", first ? "" : ",", (int)(2 * depth + 2), "",
-				    jsonx_line(name));
-			json_object_put(name);
+			strbuf_adds(b, first ? "" : ",");
+			new_line(b, depth + 1);
+			add_string(b, key, strlen(key));
+			strbuf_add(b, ": ", 2);
 			pretty(b, val, depth + 1);
 			first = false;
 		}
-		strbuf_addf(b, "\n%*s}", (int)(2 * depth), "");
+		new_line(b, depth);
+		strbuf_addc(b, '}');
+	} else if (type == json_type_string) {
+		add_string(b, json_object_get_string(obj), (size_t)json_object_get_string_len(obj));
+	} else if (type == json_type_boolean) {
+		strbuf_adds(b, json_object_get_boolean(obj) ? "true" : "false");
 	} else {
 		strbuf_adds(b, obj != NULL ? jsonx_line(obj) : "null");
 	}

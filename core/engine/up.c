@@ -130,15 +130,10 @@ static void fill_network(struct up *u)
 	}
 }
 
-int up_write_record(struct up *u, struct holos_error **err)
+int up_write_record(struct up *u, const struct project_status *now, struct holos_error **err)
 {
-	_cleanup_(project_status_destroyp) struct project_status *now = NULL;
-	_cleanup_(json_putp) struct json_object *snapshot = NULL;
-	int r = project_status_read(u->e->state, u->project->name, &now, err);
+	_cleanup_(json_putp) struct json_object *snapshot = project_status_json(now);
 
-	if (r < 0)
-		return r;
-	snapshot = project_status_json(now);
 	for (size_t i = 0; i < u->n; i++) {
 		struct service_record *s =
 			project_record_service(u->rec, u->vms[i].plan->service->name);
@@ -450,7 +445,8 @@ static int prepare_all(struct up *u, struct holos_error **err)
 	if (r < 0)
 		return r;
 	fill_network(u);
-	return up_write_record(u, err); /* intent before effect: `down` knows of it */
+	/* Intent before effect: `down` knows of it.  The lock is held since `was` was read. */
+	return up_write_record(u, u->was, err);
 }
 
 static void finish(struct up *u)
@@ -479,16 +475,21 @@ static void finish(struct up *u)
  * another command since. */
 static void write_snapshot(struct up *u)
 {
-	_cleanup_(project_record_destroyp) struct project_record *now = NULL;
+	_cleanup_(project_status_destroyp) struct project_status *now = NULL;
 	_cleanup_(error_destroyp) struct holos_error *why = NULL;
+	bool changed = false;
 
+	for (size_t i = 0; i < u->n; i++)
+		changed = changed || up_starts(&u->vms[i]);
+	if (!changed) /* the snapshot made before is as good */
+		return;
 	u->e->o.lock_wait_ns = 0;
 	if (u->lock == NULL && engine_lock(u->e, u->project->name, &u->lock, NULL) < 0)
 		return;
-	if (project_record_read(u->e->state, u->project->name, &now, NULL) < 0 ||
-	    strcmp(now->id, u->rec->id) != 0)
+	if (project_status_read(u->e->state, u->project->name, &now, &why) == 0 &&
+	    (now->rec == NULL || strcmp(now->rec->id, u->rec->id) != 0))
 		return;
-	if (up_write_record(u, &why) < 0)
+	if (why != NULL || up_write_record(u, now, &why) < 0)
 		engine_warn(u->e, "%s", why->message);
 }
 

@@ -90,6 +90,6 @@ int up_obtain_images(struct up *u, struct holos_error **err);
 int up_check_space(struct up *u, struct holos_error **err);
 
 /* Write the project's record, with a snapshot of its instances. */
-int up_write_record(struct up *u, struct holos_error **err);
+int up_write_record(struct up *u, const struct project_status *now, struct holos_error **err);
 
 #endif

@@ -303,14 +303,11 @@ static struct json_object *encode_services(const struct project_record *r,
 	return services;
 }
 
-int project_record_write(const struct state *s, const struct project_record *r,
-			 struct json_object *snapshot, struct holos_error **err)
+static struct json_object *encode(const struct project_record *r, struct json_object *snapshot,
+				  const char *updated_at)
 {
-	_cleanup_(json_putp) struct json_object *obj = json_object_new_object();
-	_cleanup_(freep) char *rel = xasprintf("projects/%s.json", r->name);
-	_cleanup_(freep) char *text = NULL;
+	struct json_object *obj = json_object_new_object();
 	struct json_object *network = json_object_new_object();
-	char now[40];
 
 	jsonx_set_int(obj, "format", PROJECT_RECORD_FORMAT);
 	jsonx_set_str(obj, "name", r->name);
@@ -325,6 +322,35 @@ int project_record_write(const struct state *s, const struct project_record *r,
 	jsonx_set(network, "hosts",
 		  r->hosts != NULL ? json_object_get(r->hosts) : json_object_new_object());
 	jsonx_set(obj, "network", network);
+	jsonx_set_str(obj, "updated_at", updated_at);
+	return obj;
+}
+
+/* Does the file hold this record already, but for its time? */
+static bool is_written(const struct state *s, const char *rel, struct json_object *obj)
+{
+	_cleanup_(json_putp) struct json_object *old = NULL;
+	const char *at;
+
+	if (jsonx_read_file(s->fd, rel, RECORD_MAX, &old, NULL) < 0)
+		return false;
+	at = jsonx_str(old, "updated_at", NULL);
+	if (at == NULL)
+		return false;
+	jsonx_set_str(obj, "updated_at", at);
+	return json_object_equal(old, obj) != 0;
+}
+
+int project_record_write(const struct state *s, const struct project_record *r,
+			 struct json_object *snapshot, struct holos_error **err)
+{
+	char now[40];
+	_cleanup_(json_putp) struct json_object *obj = encode(r, snapshot, "");
+	_cleanup_(freep) char *rel = xasprintf("projects/%s.json", r->name);
+	_cleanup_(freep) char *text = NULL;
+
+	if (is_written(s, rel, obj))
+		return 0;
 	jsonx_set_str(obj, "updated_at", clock_rfc3339_now(now));
 	text = jsonx_pretty(obj);
 	if (fs_write_atomic(s->fd, rel, text, strlen(text), 0600, err) < 0)

@@ -107,7 +107,8 @@ DEFINE_CLEANUP(struct project_record *, project_record_destroyp, project_record_
  * and nobody here may change the project. */
 int project_record_read(const struct state *s, const char *project, struct project_record **ret,
 			struct holos_error **err);
-/* snapshot: the instances in the contract's shape (array of services), or NULL. */
+/* snapshot: the instances in the contract's shape (array of services), or NULL.
+ * A file that says all this already stays as it is. */
 int project_record_write(const struct state *s, const struct project_record *r,
 			 struct json_object *snapshot, struct holos_error **err);
 int project_record_remove(const struct state *s, const char *project, struct holos_error **err);

@@ -23,6 +23,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -144,6 +145,8 @@ int main(int argc, char **argv)
 		(void)setrlimit(RLIMIT_CORE, &core);
 	}
 	signal(SIGPIPE, SIG_IGN); /* a guest that hangs up is an error, not the end */
+	/* Unset it means the same, but then localtime(3) looks at that file each time. */
+	(void)setenv("TZ", ":/etc/localtime", 0);
 	if (what != NULL)
 		return describe_one(what, package, output);
 	return serve_all(dirs.v != NULL ? dirs.v : no_dirs);
