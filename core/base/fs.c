@@ -95,6 +95,30 @@ int fs_sync_dir(int dirfd, const char *path, struct holos_error **err)
 	return 0;
 }
 
+int fs_sync_file(int dirfd, const char *path, struct holos_error **err)
+{
+	_cleanup_(closep) int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0 || fsync(fd) < 0)
+		return error_sys(err, ERR_FAILED, errno, "cannot sync %s", path);
+	return 0;
+}
+
+int fs_rename_new(int from_dirfd, const char *from, int to_dirfd, const char *to)
+{
+	if (renameat2(from_dirfd, from, to_dirfd, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL)
+		return -1;
+	/* A file system without that flag: callers hold a lock, so that nobody makes
+	 * `to` between the look and the rename. */
+	if (!fs_absent(to_dirfd, to)) {
+		errno = EEXIST;
+		return -1;
+	}
+	return renameat(from_dirfd, from, to_dirfd, to);
+}
+
 static int write_file(int dirfd, const char *path, const void *data, size_t len, mode_t mode,
 		      bool sync, struct holos_error **err)
 {

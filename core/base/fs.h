@@ -44,6 +44,9 @@ int fs_open_log(int dirfd, const char *name);
 /* Write everything to fd.  0 or -errno. */
 int fs_write_all(int fd, const void *data, size_t len);
 int fs_sync_dir(int dirfd, const char *path, struct holos_error **err);
+int fs_sync_file(int dirfd, const char *path, struct holos_error **err);
+/* Rename, where nothing has the new name yet.  0, or -1 with errno (EEXIST). */
+int fs_rename_new(int from_dirfd, const char *from, int to_dirfd, const char *to);
 
 /* Make the directory and its parents, each new one with mode. */
 int fs_mkdir_p(const char *path, mode_t mode, struct holos_error **err);

@@ -29,7 +29,7 @@ static int read_line(int dirfd, const char *name, char **ret, struct holos_error
 }
 
 /* The public half is written first: a private key that exists has it. */
-static int generate(int dirfd, const char *name, const char *comment, char **ret,
+static int generate(int dirfd, const char *name, const char *comment, bool durable, char **ret,
 		    struct holos_error **err)
 {
 	const struct holos_ssh_module *ssh;
@@ -48,8 +48,8 @@ static int generate(int dirfd, const char *name, const char *comment, char **ret
 	with_newline = xasprintf("%s\n", line);
 	r = fs_write_replace(dirfd, pub_name, with_newline, strlen(with_newline), 0644, err);
 	if (r == 0)
-		r = fs_write_atomic(dirfd, name, pair.private_text, strlen(pair.private_text), 0600,
-				    err);
+		r = (durable ? fs_write_atomic : fs_write_replace)(
+			dirfd, name, pair.private_text, strlen(pair.private_text), 0600, err);
 	explicit_bzero(pair.private_text, strlen(pair.private_text));
 	free(pair.private_text);
 	free(pair.public_line);
@@ -58,13 +58,13 @@ static int generate(int dirfd, const char *name, const char *comment, char **ret
 	return r;
 }
 
-static int obtain(int dirfd, const char *name, const char *comment, char **ret,
+static int obtain(int dirfd, const char *name, const char *comment, bool durable, char **ret,
 		  struct holos_error **err)
 {
 	_cleanup_(freep) char *pub = xasprintf("%s.pub", name);
 
 	if (fs_absent(dirfd, name))
-		return generate(dirfd, name, comment, ret, err);
+		return generate(dirfd, name, comment, durable, ret, err);
 	return read_line(dirfd, pub, ret, err);
 }
 
@@ -77,7 +77,7 @@ int keys_project(const struct state *s, const char *project, char **ret_public,
 
 	if (dir < 0)
 		return error_sys(err, ERR_FAILED, errno, "cannot open %s/ssh/%s", s->dir, project);
-	r = obtain(dir, "id_ed25519", comment, ret_public, err);
+	r = obtain(dir, "id_ed25519", comment, true, ret_public, err);
 	return r < 0 ? error_wrap(err, "SSH key of project \"%s\"", project) : 0;
 }
 
@@ -86,9 +86,9 @@ char *keys_project_path(const struct state *s, const char *project)
 	return state_path(s, "ssh/%s/id_ed25519", project);
 }
 
-int keys_host(int dirfd, char **ret_public, struct holos_error **err)
+int keys_host(int dirfd, bool durable, char **ret_public, struct holos_error **err)
 {
-	int r = obtain(dirfd, KEYS_HOST_KEY, NULL, ret_public, err);
+	int r = obtain(dirfd, KEYS_HOST_KEY, NULL, durable, ret_public, err);
 
 	return r < 0 ? error_wrap(err, "SSH host key") : 0;
 }

@@ -9,6 +9,8 @@
 #include <base/error.h>
 #include <state/layout.h>
 
+#include <stdbool.h>
+
 #define KEYS_HOST_KEY     "ssh_host_ed25519_key"
 #define KEYS_HOST_KEY_PUB "ssh_host_ed25519_key.pub"
 
@@ -19,7 +21,8 @@ int keys_project(const struct state *s, const char *project, char **ret_public,
 /* Absolute path of the project's private key; the caller frees. */
 char *keys_project_path(const struct state *s, const char *project);
 /* Make a guest's host key in its directory unless it is there; its public line
- * ("ssh-ed25519 AAAA…"); the caller frees. */
-int keys_host(int dirfd, char **ret_public, struct holos_error **err);
+ * ("ssh-ed25519 AAAA…"); the caller frees.  durable: synced, else the caller does
+ * that. */
+int keys_host(int dirfd, bool durable, char **ret_public, struct holos_error **err);
 
 #endif

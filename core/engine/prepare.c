@@ -2,9 +2,10 @@
  *
  * prepare.c - see prepare.h.
  *
- * Order matters for crashes: instance.json says what the directory is before
- * anything else is in it, and before the first start that it is to be launched:
- * only what never was may be made again without a word.
+ * Order matters for crashes: a new instance is made whole under a name that no
+ * reader takes for a VM, is synced once, and then gets its name.  So what has a
+ * name was to be launched, and what has none never ran: only that may be made
+ * again without a word.
  */
 #include <base/alloc.h>
 #include <base/clock.h>
@@ -151,8 +152,9 @@ int prepare_check_disk(struct engine *e, const char *path, const char *format,
 }
 
 static int make_root(struct prepare *p, const struct plan_vm *vm, const struct base_image *base,
-		     const char *dir, struct holos_error **err)
+		     struct holos_error **err)
 {
+	_cleanup_(freep) char *dir = state_begun_path(p->e->state, p->project->name, vm->name);
 	_cleanup_(freep) char *path = fs_join(dir, ROOT_FILE);
 	const char *qemu_img;
 	int r = engine_qemu_img(p->e, &qemu_img, err);
@@ -161,48 +163,42 @@ static int make_root(struct prepare *p, const struct plan_vm *vm, const struct b
 		return r;
 	if (p->disks == NULL)
 		p->disks = disk_set_create(qemu_img);
-	/* Not synced by itself: launch.json syncs the directory, and QEMU the data. */
+	/* Not synced by itself: its directory is, and QEMU syncs the data. */
 	return disk_set_overlay(p->disks, base->path, base->format, vm->service->vm.disk_size, path,
 				false, err);
 }
 
 int prepare_create(struct prepare *p, const struct plan_vm *vm, const struct base_image *base,
-		   struct holos_error **err)
+		   struct instance_record **ret, struct holos_error **err)
 {
 	_cleanup_(instance_record_destroyp) struct instance_record *rec = NULL;
 	_cleanup_(freep) char *dir =
 		state_path(p->e->state, "instances/%s/%s", p->project->name, vm->name);
 	_cleanup_(freep) char *host_key = NULL;
-	_cleanup_(closep) int parent =
-		state_open_dir(p->e->state, true, "instances/%s", p->project->name);
 	_cleanup_(closep) int fd = -1;
-	int r = 0;
+	int r;
 
 	if (vm->service->vm.root_disk == NULL && base->path == NULL)
 		return error_set(err, ERR_FAILED,
 				 "%s was removed by another command meanwhile; try again",
 				 vm->name);
-	/* Never into a directory that is there: it may be somebody's VM. */
-	if (parent < 0 || mkdirat(parent, vm->name, 0700) < 0)
-		return error_sys(err, ERR_FAILED, errno, "cannot make %s", dir);
-	fd = openat(parent, vm->name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (fd < 0)
-		return error_sys(err, ERR_FAILED, errno, "cannot open %s", dir);
+	r = state_begin_instance(p->e->state, p->project->name, vm->name, &fd, err);
+	if (r < 0)
+		return r;
 	rec = new_record(p, vm, base, dir);
 	if (vm->service->vm.root_disk != NULL)
 		r = look_at_root(p, vm->service, rec, err);
 	if (r == 0)
-		r = instance_record_write(fd, rec, err);
-	if (r == 0)
-		r = keys_host(fd, &host_key, err);
+		r = keys_host(fd, false, &host_key, err);
 	if (r == 0 && vm->service->vm.root_disk == NULL)
-		r = make_root(p, vm, base, dir, err);
+		r = make_root(p, vm, base, err);
 	if (r < 0) {
 		error_wrap(err, "%s", vm->name);
-		/* It never ran, and it is what was made above: nothing of anybody's. */
-		(void)fs_remove_tree(parent, vm->name, NULL);
+		state_abandon_instance(p->e->state, p->project->name, vm->name);
+		return r;
 	}
-	return r;
+	*ret = steal_ptr(&rec);
+	return 0;
 }
 
 /* ---- one start ------------------------------------------------------------ */
@@ -361,7 +357,7 @@ static int write_seed(struct prepare *p, const struct plan_vm *vm,
 				       .project_key = p->project_key,
 				       .volumes = volumes->mounts,
 				       .n_volumes = volumes->n };
-	int r = keys_host(dir, &host_key, err);
+	int r = keys_host(dir, true, &host_key, err);
 
 	if (r < 0)
 		return r;
@@ -412,7 +408,12 @@ int prepare_check(struct prepare *p, const struct plan_vm *vm, const struct inst
 		error_at(err != NULL ? *err : NULL, m->file, m->line, m->column);
 		error_hint(err, "use write_files, runcmd, bootcmd, packages");
 	}
-	return r == 0 ? nics_check(p, vm, err) : r;
+	if (r < 0 || p->nics_checked == s)
+		return r;
+	r = nics_check(p, vm, err);
+	if (r == 0)
+		p->nics_checked = s;
+	return r;
 }
 
 static struct json_object *health_options(const struct healthcheck *h)
@@ -479,16 +480,33 @@ static void fill_launch(struct prepare *p, const struct plan_vm *vm,
 	l->health.restart = h->on_failure == HEALTH_RESTART;
 }
 
-static int uefi_vars(struct prepare *p, int dir, const char *path, struct holos_error **err)
+static int uefi_vars(struct prepare *p, int dir, struct holos_error **err)
 {
 	if (fs_exists(dir, NVRAM_FILE))
 		return 0;
-	return fs_copy(AT_FDCWD, p->firmware.vars, AT_FDCWD, path, 0600, err);
+	return fs_copy(AT_FDCWD, p->firmware.vars, dir, NVRAM_FILE, 0600, err);
 }
 
-static int build_launch(struct prepare *p, const struct plan_vm *vm,
-			const struct instance_record *rec, const struct vm_volumes *volumes,
-			int dirfd, const char *dir, struct holos_error **err)
+/* The record, for good; and what is new becomes an instance: all that makes it one
+ * is synced, then it gets its name. */
+static int record(struct prepare *p, struct instance_record *rec, int fd, struct holos_error **err)
+{
+	static const char *const durable[] = { KEYS_HOST_KEY, KEYS_HOST_KEY_PUB,
+					       INSTANCE_RECORD_FILE };
+	int r;
+
+	if (rec->launched)
+		return instance_record_write(fd, rec, true, err);
+	rec->launched = true;
+	r = instance_record_write(fd, rec, false, err);
+	for (size_t i = 0; r == 0 && i < sizeof(durable) / sizeof(durable[0]); i++)
+		r = fs_sync_file(fd, durable[i], err);
+	return r == 0 ? state_publish_instance(p->e->state, p->project->name, rec->name, err) : r;
+}
+
+static int build_launch(struct prepare *p, const struct plan_vm *vm, struct instance_record *rec,
+			const struct vm_volumes *volumes, int dirfd, const char *dir,
+			struct holos_error **err)
 {
 	_cleanup_(launch_destroyp) struct launch *l = launch_create();
 	_cleanup_(freep) char *seed = fs_join(dir, SEED_FILE);
@@ -517,7 +535,7 @@ static int build_launch(struct prepare *p, const struct plan_vm *vm,
 	if (r == 0 && vm->service->vm.uefi) {
 		in.firmware_code = p->firmware.code;
 		in.firmware_vars = nvram;
-		r = uefi_vars(p, dirfd, nvram, err);
+		r = uefi_vars(p, dirfd, err);
 	} else if (r == 0 && rec->base != NULL && rec->base_ident == NULL) {
 		r = images_read_boot(rec->base, &boot, err);
 		in.kernel = boot.kernel;
@@ -531,7 +549,10 @@ static int build_launch(struct prepare *p, const struct plan_vm *vm,
 		nics_fill_launch(&nics, l);
 		r = launch_write(dirfd, l, err);
 	}
-	if (r == 0) /* last: the more was in order before, the less is to be undone */
+	if (r == 0)
+		r = record(p, rec, dirfd, err);
+	if (r == 0) /* last: the more was in order before, the less is to be undone; and its
+		     * journal is that of an instance */
 		r = nics_apply(p->e, &nics, dirfd, vm->name, err);
 	base_image_finish(&boot);
 	return r;
@@ -549,22 +570,16 @@ static void renew_spec(struct prepare *p, const struct plan_vm *vm, struct insta
 	rec->spec = spec;
 }
 
-int prepare_launch(struct prepare *p, const struct plan_vm *vm, struct instance_record *rec,
-		   struct holos_error **err)
+static int write_all(struct prepare *p, const struct plan_vm *vm, struct instance_record *rec,
+		     int fd, const char *dir, struct holos_error **err)
 {
 	const char *project = p->project->name;
-	_cleanup_(freep) char *dir = state_path(p->e->state, "instances/%s/%s", project, vm->name);
-	_cleanup_(closep) int fd =
-		state_open_dir(p->e->state, false, "instances/%s/%s", project, vm->name);
 	_cleanup_(vm_volumes_finish) struct vm_volumes volumes = { 0 };
-	int r;
+	int r = check_root(vm, rec, dir, err);
 
-	if (fd < 0)
-		return error_sys(err, ERR_FAILED, errno, "cannot open %s", dir);
-	fs_sweep_temporary(fd, ".", "");        /* the VM is down and the project locked */
-	r = nics_undo(p->e, fd, vm->name, err); /* of a start that ended without a stop */
+	fs_sweep_temporary(fd, ".", ""); /* the VM is down and the project locked */
 	if (r == 0)
-		r = check_root(vm, rec, dir, err);
+		r = nics_undo(p->e, fd, vm->name, err); /* of a start that ended without a stop */
 	if (r == 0)
 		r = prepare_check_base(rec, err);
 	if (r == 0)
@@ -585,7 +600,24 @@ int prepare_launch(struct prepare *p, const struct plan_vm *vm, struct instance_
 	free(rec->dir);
 	rec->file = xstrdup_null(p->project->file);
 	rec->dir = xstrdup(p->project->dir);
-	rec->launched = true;
-	r = build_launch(p, vm, rec, &volumes, fd, dir, err);
-	return r < 0 ? r : instance_record_write(fd, rec, err);
+	return build_launch(p, vm, rec, &volumes, fd, dir, err);
+}
+
+int prepare_launch(struct prepare *p, const struct plan_vm *vm, struct instance_record *rec,
+		   struct holos_error **err)
+{
+	const char *project = p->project->name;
+	bool is_new = !rec->launched;
+	_cleanup_(freep) char *dir = state_path(p->e->state, "instances/%s/%s", project, vm->name);
+	_cleanup_(freep) char *begun = state_begun_path(p->e->state, project, vm->name);
+	_cleanup_(closep) int fd =
+		open(is_new ? begun : dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	int r;
+
+	if (fd < 0)
+		return error_sys(err, ERR_FAILED, errno, "cannot open %s", is_new ? begun : dir);
+	r = write_all(p, vm, rec, fd, dir, err);
+	if (r < 0 && is_new)
+		state_abandon_instance(p->e->state, project, vm->name);
+	return r;
 }

@@ -22,13 +22,15 @@ struct prepare {
 	char *project_key; /* public line */
 	struct disk_set *disks;
 	struct ports *ports;
-	struct firmware firmware; /* filled in when some VM boots by UEFI */
+	struct firmware firmware;           /* filled in when some VM boots by UEFI */
+	const struct service *nics_checked; /* replicas differ in nothing a driver refuses */
 };
 
-/* Make the instance: its directory, record, host key and root disk.  After a
- * failure nothing of it is left. */
+/* Begin to make the instance: its directory, host key and root disk.  It exists
+ * when prepare_launch() has made it whole, which must follow; after a failure before
+ * that nothing of it is left.  *ret becomes the caller's. */
 int prepare_create(struct prepare *p, const struct plan_vm *vm, const struct base_image *base,
-		   struct holos_error **err);
+		   struct instance_record **ret, struct holos_error **err);
 
 /* What a start of the VM would trip over, as far as it can be known in advance:
  * bind sources, disks of the user's, networks, and, with the record of an
@@ -49,7 +51,8 @@ int prepare_check_base(const struct instance_record *rec, struct holos_error **e
 int prepare_check_plain(const char *path, struct holos_error **err);
 
 /* Write what this start needs: ports, seed, launch.json.  rec is the instance's
- * record as it is; it is brought up to date and written. */
+ * record as it is (or as prepare_create() gave it); it is brought up to date and
+ * written. */
 int prepare_launch(struct prepare *p, const struct plan_vm *vm, struct instance_record *rec,
 		   struct holos_error **err);
 

@@ -376,9 +376,7 @@ static int recreate(struct up_vm *v, struct holos_error **err)
 	r = state_discard_instance(u->e->state, project, v->plan->name, err);
 	if (r < 0)
 		return r;
-	r = prepare_create(&u->prepare, v->plan, &u->bases[v->service], err);
-	if (r == 0)
-		r = read_record(v, err);
+	r = prepare_create(&u->prepare, v->plan, &u->bases[v->service], &v->rec, err);
 	if (r == 0)
 		r = prepare_launch(&u->prepare, v->plan, v->rec, err);
 	if (r == 0)
@@ -409,7 +407,7 @@ static void start(struct up_vm *v)
 	if (r == 0 && v->action == UP_RECREATE && v->attempts == 0)
 		r = recreate(v, &why);
 	else if (r == 0 && v->action == UP_CREATE && v->attempts == 0)
-		r = prepare_create(&u->prepare, v->plan, &u->bases[v->service], &why);
+		r = prepare_create(&u->prepare, v->plan, &u->bases[v->service], &v->rec, &why);
 	if (r == 0)
 		r = read_record(v, &why);
 	if (r == 0 && (v->action != UP_RECREATE || v->attempts != 0))

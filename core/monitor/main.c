@@ -7,6 +7,7 @@
  * protocol.h.  It ends when its VM is down and no restart policy applies.
  */
 #include <base/alloc.h>
+#include <base/fs.h>
 #include <base/jsonx.h>
 #include <base/process.h>
 #include <monitor/client.h>
@@ -115,6 +116,7 @@ static void first_record(struct monitor *m, bool adopt)
 	struct vm_record *old = NULL;
 	const char *slash = strrchr(m->dir, '/');
 
+	m->brand_new = !adopt && fs_absent(m->dirfd, VM_RECORD_FILE);
 	/* A damaged record is as good as none: it is made again. */
 	if (vm_record_read(m->dirfd, &old, NULL) < 0)
 		old = NULL;

@@ -93,6 +93,7 @@ struct monitor {
 	struct vm_record *vm;
 	enum phase phase;
 	bool ever_up;   /* QEMU has answered once: restart policies apply */
+	bool brand_new; /* the VM had no record yet */
 	uint64_t up_ns; /* when it did */
 	uint64_t backoff_ns;
 	struct loop_timer *backoff;

@@ -10,7 +10,8 @@
  *
  * What must outlive the machine's power is synced: the intents "starting" and
  * "stopping", the ends.  That a VM runs or pauses is not: without power it does
- * neither, and "starting" said so already.  A start costs one synced record.
+ * neither, and "starting" said so already.  A start costs one synced record; the
+ * first of a VM none, as its instance.json, which is synced, tells all of it.
  */
 #include <base/alloc.h>
 #include <base/clock.h>
@@ -96,7 +97,8 @@ void record_state(struct monitor *m, enum vm_state state)
 	record_set_now(&m->vm->since);
 	if (state != VM_PAUSED)
 		record_set(&m->vm->paused_cause, NULL);
-	record_changed(m, state != VM_RUNNING && state != VM_PAUSED);
+	record_changed(m, state != VM_RUNNING && state != VM_PAUSED &&
+				  !(state == VM_STARTING && m->brand_new && !m->ever_up));
 }
 
 void record_details(struct monitor *m)

@@ -178,10 +178,17 @@ void instance_record_take_ports(struct instance_record *r, const struct vm_recor
 		r->ssh_port = vm->ssh_port;
 }
 
-int instance_record_write(int dirfd, const struct instance_record *r, struct holos_error **err)
+int instance_record_write(int dirfd, const struct instance_record *r, bool durable,
+			  struct holos_error **err)
 {
 	_cleanup_(json_putp) struct json_object *obj = encode(r);
 	_cleanup_(freep) char *text = jsonx_pretty(obj);
+	_cleanup_(strbuf_finish) struct strbuf old = STRBUF_INIT;
 
+	if (!durable)
+		return fs_write_replace(dirfd, INSTANCE_RECORD_FILE, text, strlen(text), 0600, err);
+	if (fs_read(dirfd, INSTANCE_RECORD_FILE, RECORD_MAX, &old, NULL) == 0 &&
+	    strcmp(old.s, text) == 0)
+		return 0;
 	return fs_write_atomic(dirfd, INSTANCE_RECORD_FILE, text, strlen(text), 0600, err);
 }

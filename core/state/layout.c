@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define DISCARDED ".removing-"
+#define BEGUN     ".new-"
 
 /* The large ones may be links to another file system. */
 static const struct {
@@ -237,7 +238,8 @@ static void add_instance(struct strv *v, const char *name)
 
 static void add_discarded(struct strv *v, const char *name)
 {
-	if (strncmp(name, DISCARDED, strlen(DISCARDED)) == 0)
+	if (strncmp(name, DISCARDED, strlen(DISCARDED)) == 0 ||
+	    strncmp(name, BEGUN, strlen(BEGUN)) == 0)
 		strv_add(v, name);
 }
 
@@ -286,6 +288,68 @@ int state_list_instances(const struct state *s, const char *project, struct strv
 	if (ret->n > 1)
 		qsort(ret->v, ret->n, sizeof(*ret->v), compare_instances);
 	return 0;
+}
+
+static char *begun_name(const char *instance)
+{
+	return xasprintf(BEGUN "%s", instance);
+}
+
+char *state_begun_path(const struct state *s, const char *project, const char *instance)
+{
+	return state_path(s, "instances/%s/" BEGUN "%s", project, instance);
+}
+
+int state_begin_instance(const struct state *s, const char *project, const char *instance,
+			 int *ret_fd, struct holos_error **err)
+{
+	_cleanup_(closep) int dir = state_open_dir(s, true, "instances/%s", project);
+	_cleanup_(freep) char *name = begun_name(instance);
+	int r, fd;
+
+	if (dir < 0)
+		return error_sys(err, ERR_FAILED, errno, "cannot make %s", instance);
+	r = mkdirat(dir, name, 0700);
+	if (r < 0 && errno == EEXIST) {
+		r = fs_remove_tree(dir, name, err);
+		if (r < 0)
+			return r;
+		r = mkdirat(dir, name, 0700);
+	}
+	if (r < 0)
+		return error_sys(err, ERR_FAILED, errno, "cannot make %s", instance);
+	fd = openat(dir, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd < 0)
+		return error_sys(err, ERR_FAILED, errno, "cannot open %s", instance);
+	*ret_fd = fd;
+	return 0;
+}
+
+int state_publish_instance(const struct state *s, const char *project, const char *instance,
+			   struct holos_error **err)
+{
+	_cleanup_(closep) int dir = state_open_dir(s, false, "instances/%s", project);
+	_cleanup_(freep) char *name = begun_name(instance);
+	int r;
+
+	if (dir < 0)
+		return error_sys(err, ERR_FAILED, errno, "cannot make %s", instance);
+	r = fs_sync_dir(dir, name, err);
+	if (r < 0)
+		return r;
+	/* Never over a directory that is there: it may be somebody's VM. */
+	if (fs_rename_new(dir, name, dir, instance) < 0)
+		return error_sys(err, ERR_FAILED, errno, "cannot make %s", instance);
+	return fs_sync_dir(dir, ".", err);
+}
+
+void state_abandon_instance(const struct state *s, const char *project, const char *instance)
+{
+	_cleanup_(closep) int dir = state_open_dir(s, false, "instances/%s", project);
+	_cleanup_(freep) char *name = begun_name(instance);
+
+	if (dir >= 0)
+		(void)fs_remove_tree(dir, name, NULL); /* the next sweep tries again */
 }
 
 static int discard(int dir, const char *instance, struct holos_error **err)

@@ -7,6 +7,7 @@
  *   locks/<p>.lock               writers of one project        (state/lock.h)
  *   instances/<p>/<i>/           one VM: instance.json (state/instancerecord.h),
  *                                launch.json, vm.json, disks, sockets, logs
+ *   instances/<p>/.new-<i>/      a VM in the making: gets its name when it is whole
  *   instances/<p>/.removing-*    a VM whose removal was decided: only its removal is left
  *   volumes/<p>/<n>.qcow2        named volumes
  *   ssh/<p>/                     the project's key
@@ -56,6 +57,18 @@ int state_list_instances(const struct state *s, const char *project, struct strv
 /* "web-12" -> "web", 12.  False when it is no instance's name. */
 bool state_split_instance(const char *instance, char service[64], unsigned *index);
 
+/* Begin to make an instance: an empty directory that no reader takes for a VM.
+ * *ret_fd is the caller's.  A half-made one of an earlier try is removed. */
+int state_begin_instance(const struct state *s, const char *project, const char *instance,
+			 int *ret_fd, struct holos_error **err);
+char *state_begun_path(const struct state *s, const char *project, const char *instance);
+/* What was begun is whole: it gets its name (atomic, for good).  The files in it
+ * that must outlive the machine's power were synced by the caller. */
+int state_publish_instance(const struct state *s, const char *project, const char *instance,
+			   struct holos_error **err);
+/* ... or nothing came of it. */
+void state_abandon_instance(const struct state *s, const char *project, const char *instance);
+
 /* Decide the removal of an instance: its directory gets a name that no reader
  * takes for a VM (atomic). */
 int state_discard_instance(const struct state *s, const char *project, const char *instance,
@@ -66,7 +79,8 @@ int state_discard_instances(const struct state *s, const char *project,
 /* Take a decision back, when nothing took the instance's place. */
 int state_restore_instance(const struct state *s, const char *project, const char *instance,
 			   struct holos_error **err);
-/* The removal; and the project's temporary files that killed commands left.  The
+/* The removal; and what killed commands left: instances that were begun and never
+ * named, and the project's temporary files.  The
  * project is locked. */
 int state_sweep_discarded(const struct state *s, const char *project, struct holos_error **err);
 

@@ -92,7 +92,10 @@ DEFINE_CLEANUP(struct instance_record *, instance_record_destroyp, instance_reco
 
 /* Missing: an error with sys_errno ENOENT.  dirfd is the instance's directory. */
 int instance_record_read(int dirfd, struct instance_record **ret, struct holos_error **err);
-int instance_record_write(int dirfd, const struct instance_record *r, struct holos_error **err);
+/* A file that says all this already stays as it is.  durable: synced, else the
+ * caller does that. */
+int instance_record_write(int dirfd, const struct instance_record *r, bool durable,
+			  struct holos_error **err);
 /* The ports of its last start, as its monitor has them: one of them may have been
  * lost and chosen again since the record was written. */
 void instance_record_take_ports(struct instance_record *r, const struct vm_record *vm);

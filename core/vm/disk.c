@@ -220,12 +220,8 @@ static int publish(const char *tmp, const char *path, bool sync, struct holos_er
 
 	if (fd < 0 || fchmod(fd, 0600) < 0 || (sync && fsync(fd) < 0))
 		e = errno;
-	if (e == 0 && renameat2(AT_FDCWD, tmp, AT_FDCWD, path, RENAME_NOREPLACE) < 0)
+	if (e == 0 && fs_rename_new(AT_FDCWD, tmp, AT_FDCWD, path) < 0)
 		e = errno;
-	/* A file system without RENAME_NOREPLACE: the project's lock is held, so
-	 * nobody makes the file between the look and the rename. */
-	if (e == EINVAL)
-		e = fs_exists(AT_FDCWD, path) ? EEXIST : rename(tmp, path) < 0 ? errno : 0;
 	if (e != 0) {
 		unlink(tmp);
 		return error_sys(err, ERR_FAILED, e, "cannot make disk %s", path);

@@ -77,7 +77,7 @@ static int put_instance(const char *name, unsigned index)
 	r->root = xstrdup("/disk");
 	r->root_format = xstrdup("qcow2");
 	r->grace_ns = 45 * NS_PER_S;
-	ck_assert_int_eq(instance_record_write(dir, r, NULL), 0);
+	ck_assert_int_eq(instance_record_write(dir, r, true, NULL), 0);
 	return dir;
 }
 
@@ -279,7 +279,7 @@ START_TEST(json_without_grace_and_ssh)
 	ck_assert_int_eq(instance_record_read(dir, &r, NULL), 0);
 	r->grace_ns = 0;
 	r->ssh_port = 0;
-	ck_assert_int_eq(instance_record_write(dir, r, NULL), 0);
+	ck_assert_int_eq(instance_record_write(dir, r, true, NULL), 0);
 	p = read_status("demo");
 	o = project_status_json(p);
 	check_shape(o);

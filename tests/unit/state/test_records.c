@@ -76,7 +76,7 @@ START_TEST(instance_there_and_back)
 	struct stat st;
 
 	r->index = 7;
-	ck_assert_int_eq(instance_record_write(dir, r, NULL), 0);
+	ck_assert_int_eq(instance_record_write(dir, r, true, NULL), 0);
 	ck_assert_int_eq(fstatat(dir, "instance.json", &st, 0), 0);
 	ck_assert_uint_eq(st.st_mode & 07777, 0600);
 	text = read_text("state/instances/demo/web-0/instance.json");
@@ -93,7 +93,7 @@ START_TEST(instance_there_and_back)
 	ck_assert_ptr_eq(instance_record_nic(b, "default"), &b->nics[1]);
 	ck_assert_ptr_null(instance_record_nic(b, "other"));
 	/* Nothing was lost: written again it is the same text. */
-	ck_assert_int_eq(instance_record_write(dir, b, NULL), 0);
+	ck_assert_int_eq(instance_record_write(dir, b, true, NULL), 0);
 	again = read_text("state/instances/demo/web-0/instance.json");
 	ck_assert_str_eq(again, text);
 	assert_has(text, "\"name\": \"web-0\"");
@@ -113,7 +113,7 @@ START_TEST(instance_with_the_least)
 	r->uuid = xstrdup("u");
 	r->root = xstrdup("/disk");
 	r->root_format = xstrdup("raw");
-	ck_assert_int_eq(instance_record_write(dir, r, NULL), 0);
+	ck_assert_int_eq(instance_record_write(dir, r, true, NULL), 0);
 	ck_assert_int_eq(instance_record_read(dir, &b, NULL), 0);
 	ck_assert_ptr_null(b->user);
 	ck_assert_ptr_null(b->base);
@@ -206,7 +206,7 @@ START_TEST(instance_member)
 	_cleanup_(error_destroyp) struct holos_error *err = NULL;
 	int ret;
 
-	ck_assert_int_eq(instance_record_write(dir, r, NULL), 0);
+	ck_assert_int_eq(instance_record_write(dir, r, true, NULL), 0);
 	write_with(members[_i].key, members[_i].value);
 	ret = instance_record_read(dir, &b, &err);
 	ck_assert_msg((ret == 0) == (members[_i].says == NULL), "%s: %s", members[_i].key,
@@ -229,7 +229,7 @@ START_TEST(instance_truncated)
 	_cleanup_(freep) char *text = NULL;
 	size_t len;
 
-	ck_assert_int_eq(instance_record_write(dir, r, NULL), 0);
+	ck_assert_int_eq(instance_record_write(dir, r, true, NULL), 0);
 	text = read_text("state/instances/demo/web-0/instance.json");
 	len = strlen(text);
 	for (size_t n = 0; n < len; n++) {
