@@ -138,8 +138,12 @@ int up_write_record(struct up *u, const struct project_status *now, struct holos
 		struct service_record *s =
 			project_record_service(u->rec, u->vms[i].plan->service->name);
 
-		if (s != NULL && s->user == NULL && u->vms[i].rec != NULL)
-			s->user = xstrdup_null(u->vms[i].rec->user);
+		const struct instance_record *rec = u->vms[i].rec;
+
+		if (rec == NULL && u->vms[i].status != NULL)
+			rec = u->vms[i].status->rec;
+		if (s != NULL && s->user == NULL && rec != NULL)
+			s->user = xstrdup_null(rec->user);
 	}
 	return project_record_write(u->e->state, u->rec, jsonx_arr(snapshot, "services"), err);
 }

@@ -422,15 +422,6 @@ static void start(struct up_vm *v)
 	ask_reach(v);
 }
 
-/* Does what we know of it suffice?  Whoever waits for more asks its monitor. */
-static bool is_settled(const struct up_vm *v)
-{
-	const struct vm_status *s = v->status;
-
-	return v->action == UP_KEEP && !v->wants_ready && !v->wants_completed && s->alive.monitor &&
-	       s->alive.qemu && s->vm->state == VM_RUNNING;
-}
-
 /* It runs: get hold of its monitor. */
 static void attach(struct up_vm *v, bool stop)
 {
@@ -438,10 +429,6 @@ static void attach(struct up_vm *v, bool stop)
 	int r;
 
 	v->phase = stop ? UP_STOPPING : UP_STARTING;
-	if (!stop && is_settled(v)) {
-		on_vm(v, v->status->vm);
-		return;
-	}
 	r = attach_vm(v->up->e, v->status, on_vm, on_end, v, &v->conn, &why);
 	if (r == 0) {
 		start(v); /* it went down since we looked */

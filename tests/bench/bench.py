@@ -10,11 +10,15 @@ import glob
 import json
 import os
 import re
+import resource
+import shlex
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 
 RELEASE, DEV, IMAGES, DIR = sys.argv[1:5]
@@ -60,14 +64,12 @@ def show(name, figure, target="", verdict="", note=""):
     print(f"{line} {note}".rstrip(), flush=True)
 
 
-def row(name, value, unit, limit=None, later=False, note="", digits=None):
-    """One figure; `limit` is what it may be, `later` says that the target is not due yet."""
+def row(name, value, unit, limit=None, note="", digits=None):
+    """One figure; `limit` is what it may be."""
     if digits is None:
         digits = 0 if value >= 100 else 1 if value >= 10 else 2
     target = "" if limit is None else f"<= {limit:g} {unit}".rstrip()
     verdict = "" if limit is None else "ok" if value <= limit else "over"
-    if later and verdict == "over":
-        verdict = "later"
     show(name, f"{value:.{digits}f} {unit}".rstrip(), target, verdict, note)
 
 
@@ -144,9 +146,9 @@ def compose(name, text):
     return path
 
 
-def services(name, count, replicas, extra=""):
+def services(name, count, replicas, extra="", head=""):
     """`count` services of `replicas` each on an image that is never booted."""
-    lines = [f"name: {name}", "services:"]
+    lines = [f"name: {name}", *([head] if head else []), "services:"]
     for i in range(count):
         lines += [f"  s{i}:", "    image: ./base.qcow2", f"    replicas: {replicas}"]
         lines += [f"    {line}" for line in extra.splitlines()]
@@ -179,11 +181,21 @@ def version():
 
 
 def validate():
+    env = {**BASE_ENV, "HOLOS_STATE_DIR": f"{DIR}/none"}
     path = services("fifty", 50, 5)
-    got, = spawn(21, [HOLOS, "validate", "-f", path],
-                 env={**BASE_ENV, "HOLOS_STATE_DIR": f"{DIR}/none"})
-    row("validate, 50 services of 5 replicas", got[0], "ms", note=f"CPU {got[1]:.1f} ms")
-    row("validate, resident set", got[2] / 1024, "MiB")
+    got, = spawn(21, [HOLOS, "validate", "-f", path], env=env)
+    row("validate, 50 services of 5 replicas", got[0], "ms", 4, note=f"CPU {got[1]:.1f} ms")
+    row("validate, resident set", got[2] / 1024, "MiB", 6)
+    took = {}
+    for count in 10, 100, 1000:
+        path = services(f"v{count}", count, 1, head="networks: {default: {subnet: 10.10.0.0/20}}")
+        took[count], = spawn(5 if count == 1000 else 11, [HOLOS, "validate", "-f", path], env=env)
+        row(f"validate, {count} services", took[count][0], "ms",
+            note=f"CPU {took[count][1]:.1f} ms, RSS {took[count][2] / 1024:.1f} MiB")
+    # What a service costs among many, against what it costs among few.
+    few = (took[100][1] - took[10][1]) / 90
+    row("a service of 1000 against one of 100, CPU", (took[1000][1] - took[100][1]) / 900 / few,
+        "x", 1.5)
 
 
 def plugin_dir():
@@ -253,26 +265,86 @@ def memory():
         note=f"{monitor / 1024:.2f} + {worker / 1024:.2f}")
 
 
-def many():
-    state = f"{DIR}/s"
-    path = services("many", MANY // 5, 5)
-    ups, downs = [], []
-    idle = asked = None
-    for i in range(BIG_ROUNDS):
+def cpu_of(name):
+    """Seconds of CPU that the living processes of this name have used."""
+    total = 0
+    for pid in named(name):
+        with contextlib.suppress(OSError), open(f"/proc/{pid}/schedstat") as f:
+            total += int(f.read().split()[0]) / 1e9
+    return total
+
+
+def plain(vms):
+    """Seconds that as many processes take that only start and end, on all CPUs."""
+    monitor, qemu = spawn(21, [MONITOR, "--version"], [FAKE_ENV["HOLOS_QEMU_SYSTEM"], "--version"])
+    return vms * (monitor[0] + qemu[0]) / 1000 / os.cpu_count()
+
+
+def up_and_down(vms, state, rounds, env=FAKE_ENV):
+    """Medians over some rounds: seconds of up, its CPU without QEMU's, seconds of down;
+    then (wall ms, CPU ms, RSS KiB) of an up with nothing to do and of ps."""
+    per = 5 if vms >= 5 else 1
+    path = services(f"many{vms}", vms // per, per)
+    ups, cpus, downs, idle, asked = [], [], [], None, None
+    env = {**env, "HOLOS_STATE_DIR": state}
+    for i in range(rounds):
         try:
-            ups.append(holos(state, "up", "-f", path, "--progress", "quiet"))
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            ups.append(holos(state, "up", "-f", path, "--progress", "quiet", env=env))
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            cpus.append(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime +
+                        cpu_of("holos-monitor"))
             if i == 0:
-                env = {**FAKE_ENV, "HOLOS_STATE_DIR": state}
                 idle, = spawn(11, [HOLOS, "up", "-f", path, "--progress", "quiet"], env=env)
                 asked, = spawn(21, [HOLOS, "ps"], env=env)
         finally:
-            downs.append(holos(state, "down", "-f", path, "--progress", "quiet", check=False))
-    row(f"up of {MANY}, fake QEMU", statistics.median(ups), "s", 1.0, later=True)
-    row(f"up of {MANY} that run already", idle[0], "ms", 60, later=True,
-        note=f"CPU {idle[1]:.0f} ms, RSS {idle[2] / 1024:.1f} MiB")
-    row(f"ps of {MANY}", asked[0], "ms", 5, later=True,
-        note=f"CPU {asked[1]:.1f} ms, RSS {asked[2] / 1024:.1f} MiB")
-    row(f"down of {MANY}, fake QEMU", statistics.median(downs), "s", 1.0, later=True)
+            downs.append(holos(state, "down", "-f", path, "--progress", "quiet", env=env,
+                               check=False))
+    return statistics.median(ups), statistics.median(cpus), statistics.median(downs), idle, asked
+
+
+def many():
+    each = {}
+    for vms in 1, 10, 50, MANY:
+        floor = plain(vms)
+        up, cpu, down, idle, asked = up_and_down(vms, f"{DIR}/s", BIG_ROUNDS)
+        big = vms == MANY
+        each[vms] = up
+        row(f"up of {vms}, fake QEMU", up, "s", 1.0 if big else None,
+            note=f"{up / floor:.1f} x plain processes ({floor:.2f} s); {up / vms * 1000:.1f} ms each")
+        row(f"up of {vms}, CPU without QEMU's", cpu, "s", 1.5 if big else None)
+        row(f"up of {vms} that run already", idle[0], "ms", 60 if big else None,
+            note=f"CPU {idle[1]:.0f} ms, RSS {idle[2] / 1024:.1f} MiB")
+        row(f"ps of {vms}", asked[0], "ms", 5 if big else None,
+            note=f"CPU {asked[1]:.1f} ms, RSS {asked[2] / 1024:.1f} MiB")
+        row(f"down of {vms}, fake QEMU", down, "s", 1.0 if big else None)
+    # A line through 10 and 50, continued.
+    line = each[50] + (each[50] - each[10]) / 40 * (MANY - 50)
+    row(f"up of {MANY} against the line of 10 and 50", each[MANY] / line, "x", 1.25)
+
+
+def in_memory():
+    """The same without a disk's part in it."""
+    if not os.path.isdir("/dev/shm"):
+        raise Skip("no /dev/shm")
+    state = tempfile.mkdtemp(prefix="hb", dir="/dev/shm")
+    try:
+        floor = plain(MANY)
+        up, cpu, down, _, _ = up_and_down(MANY, state, BIG_ROUNDS)
+    finally:
+        shutil.rmtree(state, ignore_errors=True)
+    row(f"up of {MANY}, state in memory", up, "s", 1.0,
+        note=f"{up / floor:.1f} x plain processes; CPU without QEMU's {cpu:.2f} s")
+    row(f"down of {MANY}, state in memory", down, "s", 1.0)
+
+
+def real_qemu_img():
+    program = shutil.which("qemu-img")
+    if not program:
+        raise Skip("no qemu-img")
+    up, _, _, _, _ = up_and_down(MANY, f"{DIR}/s", BIG_ROUNDS,
+                                 {**FAKE_ENV, "HOLOS_QEMU_IMG": program})
+    row(f"up of {MANY}, real qemu-img", up, "s", 1.5)
 
 
 def count_syncs(vms):
@@ -317,23 +389,28 @@ def syncs():
     if not shutil.which("strace"):
         raise Skip("strace is not installed")
     few, more = count_syncs(5), count_syncs(25)
-    row("fsyncs of a VM's start", (more[0] - few[0]) / 20, "",
+    row("fsyncs of a VM's first start", (more[0] - few[0]) / 20, "", 5,
         note=f"{few[0]} for 5 VMs, {more[0]} for 25")
     row("fsyncs of its monitor's end", (more[1] - few[1]) / 20, "")
 
 
-def guest():
-    """From the monitor's start, and from QEMU's, to the first SSH login, under TCG."""
+def guest_state(name):
+    """A state directory with the images of IMAGES, and the environment to use it."""
     if not glob.glob(f"{IMAGES}/images/*.qcow2"):
         raise Skip(f"no micro image in {IMAGES} (./dev demo makes it)")
     if not shutil.which("qemu-system-x86_64"):
         raise Skip("no qemu-system-x86_64")
-    state = f"{DIR}/g"
+    state = f"{DIR}/{name}"
     os.makedirs(f"{state}/images", 0o700)
     for path in glob.glob(f"{IMAGES}/images/*"):
         link_or_copy(path, f"{state}/images/{os.path.basename(path)}")
+    return state, {**BASE_ENV, "HOLOS_ACCEL": "tcg", "HOLOS_STATE_DIR": state}
+
+
+def guest():
+    """From the monitor's start, and from QEMU's, to the first SSH login, under TCG."""
+    state, env = guest_state("g")
     path = compose("guest", "name: guest\nservices:\n  vm: {image: micro, vm: {memory_mb: 128}}\n")
-    env = {**BASE_ENV, "HOLOS_ACCEL": "tcg", "HOLOS_STATE_DIR": state}
     from_start, from_run = [], []
     for _ in range(GUESTS):
         seen = {}
@@ -356,6 +433,80 @@ def guest():
     row("micro guest: start of QEMU to SSH, TCG", statistics.median(from_start), "s", 10,
         note=f"{statistics.median(from_run):.2f} s from the event \"running\"; "
              f"of {GUESTS}: {' '.join(f'{t:.2f}' for t in from_start)}")
+
+
+def qmp_running(path, deadline):
+    """Wait until the QEMU behind this socket says that its guest runs; a connection to it."""
+    while True:
+        if time.monotonic() > deadline:
+            raise Failed("a QEMU of the shell script does not run")
+        sock = socket.socket(socket.AF_UNIX)
+        try:
+            sock.connect(path)
+            break
+        except OSError:
+            sock.close()
+            time.sleep(0.002)
+    talk = sock.makefile("rw")
+    talk.readline()
+    for command in "qmp_capabilities", "query-status":
+        talk.write(json.dumps({"execute": command}) + "\n")
+        talk.flush()
+        answer = {}
+        while "return" not in answer:
+            answer = json.loads(talk.readline())
+    if answer["return"].get("status") != "running":
+        raise Failed("a QEMU of the shell script is not running")
+    return sock, talk
+
+
+def by_script(launches):
+    """Start the same command lines in parallel from a shell script; seconds until all run."""
+    script = f"{DIR}/start.sh"
+    with open(script, "w") as f:
+        for launch in launches:
+            f.write(shlex.join([launch["program"], *launch["argv"][1:]]) + " &\n")
+    sockets = [f"{launch['dir']}/qmp.sock" for launch in launches]
+    for path in sockets:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+    began = time.monotonic()
+    subprocess.run(["sh", script], env=BASE_ENV, check=True, stdin=subprocess.DEVNULL,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    talks = [qmp_running(path, began + RUN_MAX) for path in sockets]
+    took = time.monotonic() - began
+    for sock, talk in talks:
+        talk.write('{"execute": "quit"}\n')
+        talk.flush()
+        with contextlib.suppress(ConnectionError):
+            while talk.readline():
+                pass
+        sock.close()
+    return took
+
+
+def eight():
+    """up of 8 real VMs against a shell script with the same 8 command lines, in turn."""
+    state, env = guest_state("e")
+    path = compose("eight", "name: eight\nservices:\n"
+                   "  vm: {image: micro, replicas: 8, vm: {memory_mb: 128}}\n")
+    ups, scripts = [], []
+    try:
+        for _ in range(GUESTS):
+            # As new each time; what it started is then started again by the script.
+            ups.append(holos(state, "up", "-f", path, "--progress", "quiet", env=env))
+            holos(state, "kill", "-f", path, env=env)
+            launches = []
+            for file in sorted(glob.glob(f"{state}/instances/eight/*/launch.json")):
+                with open(file) as f:
+                    launches.append({**json.load(f), "dir": os.path.dirname(file)})
+            scripts.append(by_script(launches))
+            holos(state, "down", "-f", path, env=env)
+    finally:
+        holos(state, "down", "-f", path, env=env, check=False)
+    up, script = statistics.median(ups), statistics.median(scripts)
+    row("up of 8 real VMs, against a shell script", up / script, "x", 1.15,
+        note=f"{up:.2f} / {script:.2f} s, TCG")
 
 
 def link_or_copy(src, dst):
@@ -386,9 +537,13 @@ def main():
                     "64M"], env=BASE_ENV, check=True, stdout=subprocess.DEVNULL)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     load, failed = os.getloadavg()[0], False
+    wanted = os.environ.get("BENCH_PARTS", "").split()
+    parts = [part for part in (libraries, version, validate, calls, memory, many, in_memory,
+                               real_qemu_img, syncs, eight, guest)
+             if not wanted or part.__name__ in wanted]
     show("", "median", "target")
     try:
-        for part in libraries, version, validate, calls, memory, many, syncs, guest:
+        for part in parts:
             try:
                 part()
             except Skip as why:

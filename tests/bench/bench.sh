@@ -6,7 +6,8 @@
 # The programs measured are those of the release build; the dev build lends the
 # stand-ins for QEMU and qemu-img.  STATE_DIR (else $HOLOS_STATE_DIR, else
 # build/state, where ./dev demo keeps its own) has the micro image for the row
-# with a real guest; without one that row is skipped.  Figures are medians; what
+# with a real guest; without one that row is skipped.  BENCH_PARTS names the parts to
+# run ("many syncs"; the functions of bench.py), else all run.  Figures are medians; what
 # belongs together is run in turn; nothing here fails because it was slow, only
 # because it did not work.
 set -eu

@@ -17,6 +17,40 @@ TWO = """
 """
 
 
+class NothingToDoTest(FakeTest):
+    def state_files(self):
+        """What `up` writes, told by its inode: a file written again is another one."""
+        found = {}
+        for root, _, names in os.walk(self.state):
+            for name in names:
+                if name.endswith(".json") or name == "seed.iso":
+                    path = os.path.join(root, name)
+                    st = os.stat(path)
+                    found[path] = (st.st_ino, st.st_mtime_ns)
+        return found
+
+    def test_second_up_writes_nothing(self):
+        self.compose(TWO)
+        self.ok("up")
+        before = self.state_files()
+        self.assertEqual(len([p for p in before if p.endswith("/instance.json")]), 2)
+        self.assertIn(os.path.join(self.state, "projects", "demo.json"), before)
+        self.ok("up")
+        self.assertEqual(self.state_files(), before)
+
+    def test_half_made_instance_is_made_again(self):
+        """What a killed `up` left before the VM had its name was never a VM."""
+        self.compose(TWO)
+        left = os.path.join(self.state, "instances", "demo", ".new-web-0")
+        os.makedirs(left, 0o700)
+        with open(os.path.join(left, "root.qcow2"), "w") as f:
+            f.write("half")
+        self.fails(FAILED, "ps", "-f", "holos.yaml", match="not found")
+        self.ok("up")
+        self.assertFalse(os.path.exists(left))
+        self.assertEqual(self.statuses("demo"), {"web-0": "running", "db-0": "running"})
+
+
 class OthersAreLeftAloneTest(FakeTest):
     def test_start_of_one_service(self):
         """W1: it stopped and deleted every other service."""

@@ -432,6 +432,63 @@ START_TEST(sweep_follows_no_link)
 }
 END_TEST
 
+/* Unseen until it is published, and then whole; a second try begins afresh. */
+START_TEST(begin_and_publish)
+{
+	_cleanup_(freep) char *begun = state_begun_path(s, "demo", "web-0");
+	_cleanup_(strv_finish) struct strv before = STRV_INIT;
+	_cleanup_(strv_finish) struct strv after = STRV_INIT;
+
+	for (int i = 0; i < 2; i++) {
+		_cleanup_(closep) int fd = -1;
+
+		ck_assert_int_eq(state_begin_instance(s, "demo", "web-0", &fd, NULL), 0);
+		ck_assert(!fs_exists(fd, "left"));
+		ck_assert_int_eq(fs_write_replace(fd, i == 0 ? "left" : "file", "x", 1, 0600, NULL),
+				 0);
+	}
+	ck_assert(fs_exists(AT_FDCWD, begun));
+	ck_assert_int_eq(state_list_instances(s, "demo", &before, NULL), 0);
+	ck_assert_uint_eq(before.n, 0);
+	ck_assert_int_eq(state_publish_instance(s, "demo", "web-0", NULL), 0);
+	ck_assert_int_eq(state_list_instances(s, "demo", &after, NULL), 0);
+	ck_assert_uint_eq(after.n, 1);
+	ck_assert(fs_exists(s->fd, "instances/demo/web-0/file"));
+	ck_assert(fs_absent(AT_FDCWD, begun));
+}
+END_TEST
+
+/* What is there may be somebody's VM. */
+START_TEST(publish_over_nothing)
+{
+	_cleanup_(error_destroyp) struct holos_error *err = NULL;
+	_cleanup_(closep) int fd = -1;
+
+	make("instances/demo/web-0");
+	touch("instances/demo/web-0/root.qcow2");
+	ck_assert_int_eq(state_begin_instance(s, "demo", "web-0", &fd, NULL), 0);
+	ck_assert_int_lt(state_publish_instance(s, "demo", "web-0", &err), 0);
+	ck_assert_int_eq(err->sys_errno, EEXIST);
+	ck_assert(fs_exists(s->fd, "instances/demo/web-0/root.qcow2"));
+	state_abandon_instance(s, "demo", "web-0");
+	ck_assert(fs_exists(s->fd, "instances/demo/web-0/root.qcow2"));
+	ck_assert(fs_absent(s->fd, "instances/demo/.new-web-0"));
+}
+END_TEST
+
+START_TEST(sweep_of_what_was_begun)
+{
+	_cleanup_(closep) int fd = -1;
+
+	make("instances/demo/web-1");
+	ck_assert_int_eq(state_begin_instance(s, "demo", "web-0", &fd, NULL), 0);
+	ck_assert_int_eq(fs_write_replace(fd, "root.qcow2", "x", 1, 0600, NULL), 0);
+	ck_assert_int_eq(state_sweep_discarded(s, "demo", NULL), 0);
+	ck_assert(fs_absent(s->fd, "instances/demo/.new-web-0"));
+	ck_assert(fs_exists(s->fd, "instances/demo/web-1"));
+}
+END_TEST
+
 /* What killed writers left goes; what only looks like it, or is another
  * project's, stays. */
 START_TEST(sweep_of_temporary_files)
@@ -482,6 +539,9 @@ static void add_tests(TCase *c)
 	tcase_add_test(c, discard_of_nothing);
 	tcase_add_test(c, sweep_follows_no_link);
 	tcase_add_test(c, sweep_of_temporary_files);
+	tcase_add_test(c, begin_and_publish);
+	tcase_add_test(c, publish_over_nothing);
+	tcase_add_test(c, sweep_of_what_was_begun);
 }
 
 int main(void)

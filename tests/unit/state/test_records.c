@@ -100,6 +100,36 @@ START_TEST(instance_there_and_back)
 }
 END_TEST
 
+static ino_t inode_of(const char *path)
+{
+	struct stat st;
+
+	ck_assert_int_eq(stat(in_dir(path), &st), 0);
+	return st.st_ino;
+}
+
+/* Written, and synced, only when it says something new; not durable: always. */
+START_TEST(instance_written_once)
+{
+	static const char file[] = "state/instances/demo/web-0/instance.json";
+	_cleanup_(instance_record_destroyp) struct instance_record *r = example();
+	_cleanup_(instance_record_destroyp) struct instance_record *b = NULL;
+	_cleanup_(closep) int keep = -1; /* so that the number is not used anew */
+	ino_t first;
+
+	ck_assert_int_eq(instance_record_write(dir, r, true, NULL), 0);
+	keep = open(in_dir(file), O_RDONLY | O_CLOEXEC);
+	first = inode_of(file);
+	ck_assert_int_eq(instance_record_write(dir, r, true, NULL), 0);
+	ck_assert_uint_eq(inode_of(file), first);
+	r->ssh_port++;
+	ck_assert_int_eq(instance_record_write(dir, r, true, NULL), 0);
+	ck_assert_uint_ne(inode_of(file), first);
+	ck_assert_int_eq(instance_record_read(dir, &b, NULL), 0);
+	ck_assert_uint_eq(b->ssh_port, r->ssh_port);
+}
+END_TEST
+
 START_TEST(instance_with_the_least)
 {
 	_cleanup_(instance_record_destroyp) struct instance_record *r = instance_record_create();
@@ -543,6 +573,7 @@ static void add_tests(TCase *c)
 {
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_test(c, instance_there_and_back);
+	tcase_add_test(c, instance_written_once);
 	tcase_add_test(c, instance_with_the_least);
 	tcase_add_test(c, instance_is_missing);
 	tcase_add_loop_test(c, instance_member, 0, N(members));
