@@ -311,11 +311,11 @@ static int check_binds(const struct service *s, bool make, struct holos_error **
 	return r;
 }
 
-int prepare_check_plain(const char *path, struct holos_error **err)
+int prepare_check_plain(int dirfd, const char *name, const char *path, struct holos_error **err)
 {
 	struct stat st;
 
-	if (lstat(path, &st) < 0)
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return error_sys(err, ERR_FAILED, errno, "disk %s", path);
 	if (S_ISREG(st.st_mode))
 		return 0;
@@ -325,14 +325,14 @@ int prepare_check_plain(const char *path, struct holos_error **err)
 }
 
 /* A path of a record is opened for writing only where it must be (crash rule 3). */
-static int check_root(const struct plan_vm *vm, const struct instance_record *rec, const char *dir,
-		      struct holos_error **err)
+static int check_root(const struct plan_vm *vm, const struct instance_record *rec, int dirfd,
+		      const char *dir, struct holos_error **err)
 {
 	_cleanup_(freep) char *own = fs_join(dir, ROOT_FILE);
 	const char *due = vm->service->vm.root_disk != NULL ? vm->service->vm.root_disk : own;
 
 	if (strcmp(rec->root, due) == 0)
-		return due == own ? prepare_check_plain(own, err) : 0;
+		return due == own ? prepare_check_plain(dirfd, ROOT_FILE, own, err) : 0;
 	return error_set(err, ERR_FAILED,
 			 "the record of %s names %s as its root disk, and it must be %s", rec->name,
 			 rec->root, due);
@@ -575,7 +575,7 @@ static int write_all(struct prepare *p, const struct plan_vm *vm, struct instanc
 {
 	const char *project = p->project->name;
 	_cleanup_(vm_volumes_finish) struct vm_volumes volumes = { 0 };
-	int r = check_root(vm, rec, dir, err);
+	int r = check_root(vm, rec, fd, dir, err);
 
 	fs_sweep_temporary(fd, ".", ""); /* the VM is down and the project locked */
 	if (r == 0)

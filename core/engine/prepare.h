@@ -48,7 +48,7 @@ int prepare_check_disk(struct engine *e, const char *path, const char *format,
 int prepare_check_base(const struct instance_record *rec, struct holos_error **err);
 
 /* Is this disk of ours what we made, and not a link to somebody's file? */
-int prepare_check_plain(const char *path, struct holos_error **err);
+int prepare_check_plain(int dirfd, const char *name, const char *path, struct holos_error **err);
 
 /* Write what this start needs: ports, seed, launch.json.  rec is the instance's
  * record as it is (or as prepare_create() gave it); it is brought up to date and

@@ -131,7 +131,7 @@ static int make_or_grow(int dir, const struct volume *vol, const char *name, con
 		r = meta_write(dir, name, m, err);
 		return r < 0 ? r : disk_create_volume(qemu_img, path, vol->size, err);
 	}
-	r = prepare_check_plain(path, err);
+	r = prepare_check_plain(AT_FDCWD, path, path, err);
 	if (r < 0)
 		return error_wrap(err, "volume \"%s\"", vol->name);
 	if (m->fresh &&
