@@ -374,7 +374,7 @@ class World:
                 raise Problem(f"{n} times {program} for {len(wanted)} VMs")
 
     # What `down` leaves on purpose.
-    KEPT = re.compile(r"locks/[^/]+\.lock|ssh/[^/]+/id_ed25519(\.pub)?|images/(index\.json|sha256-.*)"
+    KEPT = re.compile(r"locks/[^/]+\.lock|ssh/[^/]+/id_ed25519(\.pub)?|images/(index\.json|\.use|\.make|\.lock|sha256-.*)"
                       r"|volumes/demo/data\.(qcow2|json)")
 
     def check_gone(self, volumes=False):
