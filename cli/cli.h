@@ -59,6 +59,8 @@ struct common {
 	const char *state_dir;
 	const char *lock_timeout, *parallel, *progress;
 	bool no_wait, json;
+	const struct service_scale *scale; /* --scale; or NULL */
+	size_t n_scale;
 };
 
 /* clang-format off */
@@ -104,6 +106,13 @@ size_t printable_char(const char *text, size_t len);
 char *printable(const char *text);
 /* Pretty, with a newline, to stdout; takes obj over. */
 void print_json(struct json_object *obj);
+
+/* Is there somebody to ask: are stdin and stderr a terminal? */
+bool cli_can_ask(void);
+/* "QUESTION? [y/N]" on stderr: true for y and yes alone. */
+bool cli_yes(const char *question);
+/* An up_ask_fn on the terminal. */
+int cli_ask_losses(void *data, const char *const *losses, bool *ret_yes, struct holos_error **err);
 
 struct table;
 struct table *table_create(const char *indent, const char *const *header); /* NULL-terminated */
@@ -160,6 +169,8 @@ bool cli_is_project(const struct state *s, const char *name);
 void cli_print_project(const struct project_status *p);
 /* The same, or its JSON, of how the project is now. */
 int cli_show_project(struct engine *e, const char *project, bool json, struct holos_error **err);
+/* What `up --dry-run` says. */
+void cli_print_up_plan(struct json_object *plan);
 /* "8080->80/tcp, ..." of an instance, "-" for none; the caller frees. */
 char *cli_ports_text(const struct vm_status *v);
 /* Of all instances of a service, runs of them as "8080-8082->80/tcp" and

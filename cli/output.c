@@ -10,7 +10,6 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -83,31 +82,6 @@ void print_json(struct json_object *obj)
 
 	puts(text);
 	json_object_put(obj);
-}
-
-int cli_confirm(struct holos_error **err, const char *fmt, ...)
-{
-	_cleanup_(freep) char *raw = NULL;
-	_cleanup_(freep) char *what = NULL;
-	char answer[16] = "";
-	va_list ap;
-
-	va_start(ap, fmt);
-	raw = xvasprintf(fmt, ap);
-	va_end(ap);
-	what = printable(raw);
-	if (!isatty(STDIN_FILENO) || !isatty(STDERR_FILENO)) {
-		error_set(err, ERR_USAGE, "there is no terminal to ask whether to %s", what);
-		error_hint(err, "say yes on the command line: -y");
-		return -ERR_USAGE;
-	}
-	fprintf(stderr, "%s? [y/N] ", what);
-	if (fgets(answer, sizeof(answer), stdin) == NULL)
-		fputc('\n', stderr);
-	answer[strcspn(answer, "\n")] = '\0';
-	if (strcasecmp(answer, "y") == 0 || strcasecmp(answer, "yes") == 0)
-		return 0;
-	return error_set(err, ERR_FAILED, "nothing was removed");
 }
 
 struct table {

@@ -24,7 +24,7 @@
 struct run {
 	struct common common;
 	const char *name, *vcpu, *memory, *user, *image_os, *dockerfile;
-	bool uefi, detach;
+	bool uefi, detach, adopt, yes;
 	struct strv ports, volumes, devices, packages, runcmd;
 	const char *image;
 	char *const *command;
@@ -239,7 +239,7 @@ static int refuse_other(const struct state *s, const char *name, const char *fil
 	    strcmp(rec->file, file) == 0)
 		return 0;
 	error_set(err, ERR_FAILED, "project \"%s\" is there already, from %s", name, rec->file);
-	error_hint(err, "choose another --name");
+	error_hint(err, "choose another --name, or make this VM of it with --adopt");
 	return -ERR_FAILED;
 }
 
@@ -293,6 +293,16 @@ static void blame_options(struct holos_error *err, const char *file)
 	}
 }
 
+/* Is there a project of this name that came from this file, as far as is known? */
+static bool is_from(const struct state *s, const char *name, const char *file)
+{
+	_cleanup_(project_record_destroyp) struct project_record *rec = NULL;
+
+	if (project_record_read(s, name, &rec, NULL) < 0)
+		return cli_is_project(s, name);
+	return rec->file != NULL && strcmp(rec->file, file) == 0;
+}
+
 static int start(struct run *r, const char *name, struct holos_error **err)
 {
 	_cleanup_(engine_destroyp) struct engine *e = NULL;
@@ -303,7 +313,7 @@ static int start(struct run *r, const char *name, struct holos_error **err)
 	_cleanup_(closep) int dir = -1;
 	struct up_options o = { 0 };
 	_cleanup_(strbuf_finish) struct strbuf before = STRBUF_INIT;
-	bool fresh, kept;
+	bool kept;
 	int e2 = write_yaml(r, name, &yaml, err);
 
 	if (e2 == 0)
@@ -311,14 +321,13 @@ static int start(struct run *r, const char *name, struct holos_error **err)
 	if (e2 < 0)
 		return e2;
 	file = state_path(engine_state(e), "runs/%s/holos.yaml", name);
-	fresh = !cli_is_project(engine_state(e), name) && !fs_exists(AT_FDCWD, file);
-	e2 = refuse_other(engine_state(e), name, file, err);
+	e2 = r->adopt ? 0 : refuse_other(engine_state(e), name, file, err);
 	if (e2 < 0)
 		return e2;
 	dir = state_open_dir(engine_state(e), true, "runs/%s", name);
 	if (dir < 0)
 		return error_set(err, ERR_FAILED, "cannot make %s", file);
-	kept = !fresh && fs_read(dir, "holos.yaml", RUN_FILE_MAX, &before, NULL) == 0;
+	kept = fs_read(dir, "holos.yaml", RUN_FILE_MAX, &before, NULL) == 0;
 	e2 = fs_write_atomic(dir, "holos.yaml", yaml, strlen(yaml), 0600, err);
 	if (e2 < 0)
 		return e2;
@@ -327,6 +336,9 @@ static int start(struct run *r, const char *name, struct holos_error **err)
 	e2 = cli_project(&r->common, NULL, &project, err);
 	if (e2 == 0) {
 		o.project = project;
+		o.adopt = r->adopt;
+		o.assume_yes = r->yes;
+		o.ask = cli_can_ask() && !r->yes ? cli_ask_losses : NULL;
 		e2 = engine_up(e, &o, err);
 	}
 	if (e2 < 0 && err != NULL && *err != NULL) {
@@ -336,7 +348,7 @@ static int start(struct run *r, const char *name, struct holos_error **err)
 	/* What did not come up leaves the file of the VM that is there as it was. */
 	if (e2 < 0 && kept)
 		(void)fs_write_atomic(dir, "holos.yaml", before.s, before.len, 0600, NULL);
-	if (e2 < 0 && fresh && !cli_is_project(engine_state(e), name)) {
+	if (e2 < 0 && !kept && !is_from(engine_state(e), name, file)) {
 		/* Nothing came of it: leave nothing. */
 		unlinkat(dir, "holos.yaml", 0);
 		closep(&dir);
@@ -389,6 +401,10 @@ int verb_run(const struct verb *v, int argc, char **argv, struct holos_error **e
 		{ "uefi", 0, OPTION_FLAG, &run.uefi, NULL, "boot by UEFI" },
 		{ "detach", 'd', OPTION_FLAG, &run.detach, NULL,
 		  "accepted: run never stays attached" },
+		{ "adopt", 0, OPTION_FLAG, &run.adopt, NULL,
+		  "take over a project of this name that came from a compose file" },
+		{ "yes", 'y', OPTION_FLAG, &run.yes, NULL,
+		  "make its root disk anew without asking, where that is due" },
 		{ "port", 'p', OPTION_LIST, &run.ports, "[HOST:]GUEST", "publish a port" },
 		{ "volume", 'v', OPTION_LIST, &run.volumes, "SRC:TARGET[:ro]",
 		  "mount a directory or volume" },

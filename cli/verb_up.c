@@ -3,21 +3,55 @@
  * verb_up.c - holos up, holos start.
  */
 #include <base/alloc.h>
+#include <base/units.h>
 #include <cli.h>
 
 #include <stdlib.h>
 #include <string.h>
 
-static int show(struct engine *e, const char *project, bool json, struct holos_error **err)
-{
-	_cleanup_(project_status_destroyp) struct project_status *status = NULL;
-	int r = project_status_read(engine_state(e), project, &status, err);
+#define SCALE_MAX 256 /* as for replicas */
 
-	if (r == 0 && json)
-		print_json(project_status_json(status));
-	else if (r == 0)
-		cli_print_project(status);
-	return r;
+/* What `up` was told on the command line. */
+struct up_cli {
+	struct common common;
+	struct up_options o;
+	struct strv services, recreate, scale_words;
+	struct service_scale *scale;
+	const char *wait_timeout, *pull;
+	bool detach, recreate_all, dry_run;
+};
+
+static void finish(struct up_cli *u)
+{
+	common_finish(&u->common);
+	strv_finish(&u->services);
+	strv_finish(&u->recreate);
+	strv_finish(&u->scale_words);
+	free(u->scale);
+}
+
+/* SERVICE=N; the word is cut in two. */
+static int parse_scale(struct up_cli *u, struct holos_error **err)
+{
+	struct common *c = &u->common;
+
+	u->scale = xcalloc(u->scale_words.n, sizeof(*u->scale));
+	for (size_t i = 0; i < u->scale_words.n; i++) {
+		char *word = u->scale_words.v[i], *number = strchr(word, '=');
+		int64_t n;
+
+		if (number == NULL || number == word ||
+		    units_parse_int(number + 1, 0, SCALE_MAX, &n) < 0)
+			return error_set(err, ERR_USAGE,
+					 "--scale %s: must be SERVICE=N, with N from 0 to %d", word,
+					 SCALE_MAX);
+		*number = '\0';
+		u->scale[i] = (struct service_scale){ word, (unsigned)n };
+	}
+	u->o.scaled = (const char *const *)u->scale_words.v;
+	c->scale = u->scale;
+	c->n_scale = u->scale_words.n;
+	return 0;
 }
 
 static int option_pull(const char *text, enum image_pull *ret, struct holos_error **err)
@@ -33,69 +67,104 @@ static int option_pull(const char *text, enum image_pull *ret, struct holos_erro
 	return error_set(err, ERR_USAGE, "--pull %s: must be always, missing or never", text);
 }
 
-int verb_up(const struct verb *v, int argc, char **argv, struct holos_error **err)
+static int check_options(struct up_cli *u, struct holos_error **err)
 {
-	_cleanup_(common_finish) struct common c = COMMON_INIT;
-	_cleanup_(strv_finish) struct strv services = STRV_INIT;
-	_cleanup_(strv_finish) struct strv recreate = STRV_INIT;
+	struct up_options *o = &u->o;
+	int r = 0;
+
+	if (o->no_recreate && (u->recreate_all || o->assume_yes))
+		return error_set(err, ERR_USAGE, "--no-recreate and %s contradict each other",
+				 u->recreate_all ? "--recreate" : "--yes");
+	if (u->wait_timeout != NULL) {
+		r = option_duration("wait-timeout", u->wait_timeout, &o->wait_timeout_ns, err);
+		o->wait = true;
+	}
+	if (r == 0 && u->pull != NULL)
+		r = option_pull(u->pull, &o->pull, err);
+	if (r == 0)
+		r = parse_scale(u, err);
+	if (u->recreate_all) /* of the services that were named, or of all */
+		strv_add_all(&u->recreate, u->services.v);
+	if (u->recreate_all && u->services.n == 0)
+		strv_add(&u->recreate, "*");
+	o->services = (const char *const *)u->services.v;
+	o->recreate = (const char *const *)u->recreate.v;
+	o->ask = cli_can_ask() && !o->assume_yes ? cli_ask_losses : NULL;
+	return r;
+}
+
+static int dry_run(struct up_cli *u, struct engine *e, struct holos_error **err)
+{
+	struct json_object *plan = NULL;
+	int r = engine_up_plan(e, &u->o, &plan, err);
+
+	if (plan != NULL && u->common.json) {
+		print_json(plan);
+	} else if (plan != NULL) {
+		cli_print_up_plan(plan);
+		json_object_put(plan);
+	}
+	return r;
+}
+
+static int up(struct up_cli *u, struct holos_error **err)
+{
 	_cleanup_(project_destroyp) struct project *project = NULL;
 	_cleanup_(engine_destroyp) struct engine *e = NULL;
-	struct up_options o = { 0 };
-	const char *wait_timeout = NULL;
-	const char *pull = NULL;
-	bool detach, recreate_all = false;
+	int r = check_options(u, err);
+
+	if (r == 0)
+		r = cli_project(&u->common, &u->services, &project, err);
+	if (r == 0)
+		r = cli_engine(&u->common, "up", !u->dry_run, &e, err);
+	if (r < 0)
+		return r;
+	u->o.project = project;
+	if (u->dry_run)
+		return dry_run(u, e, err);
+	r = engine_up(e, &u->o, err);
+	return r < 0 ? r : cli_show_project(e, project->name, u->common.json, err);
+}
+
+int verb_up(const struct verb *v, int argc, char **argv, struct holos_error **err)
+{
+	_cleanup_(finish) struct up_cli u = { .common = COMMON_INIT };
 	const struct option_def defs[] = {
-		OPTIONS_FILE(c),
-		OPTIONS_PROJECT(c),
-		{ "detach", 'd', OPTION_FLAG, &detach, NULL, "accepted: up never stays attached" },
-		{ "wait", 0, OPTION_FLAG, &o.wait, NULL, "until everything is healthy or answers" },
-		{ "wait-timeout", 0, OPTION_VALUE, &wait_timeout, "TIME",
+		OPTIONS_FILE(u.common),
+		OPTIONS_PROJECT(u.common),
+		{ "detach", 'd', OPTION_FLAG, &u.detach, NULL,
+		  "accepted: up never stays attached" },
+		{ "dry-run", 0, OPTION_FLAG, &u.dry_run, NULL,
+		  "tell what would be done and why; change nothing" },
+		{ "wait", 0, OPTION_FLAG, &u.o.wait, NULL,
+		  "until everything is healthy or answers" },
+		{ "wait-timeout", 0, OPTION_VALUE, &u.wait_timeout, "TIME",
 		  "give up waiting after TIME" },
-		{ "recreate", 0, OPTION_FLAG, &recreate_all, NULL,
+		{ "recreate", 0, OPTION_FLAG, &u.recreate_all, NULL,
 		  "make root disks anew where the file asks for it" },
-		{ "no-recreate", 0, OPTION_FLAG, &o.no_recreate, NULL,
+		{ "no-recreate", 0, OPTION_FLAG, &u.o.no_recreate, NULL,
 		  "only warn where a new root disk is due" },
-		{ "adopt", 0, OPTION_FLAG, &o.adopt, NULL,
+		{ "yes", 'y', OPTION_FLAG, &u.o.assume_yes, NULL,
+		  "destroy root disks without asking, where the file asks for it" },
+		{ "scale", 0, OPTION_LIST, &u.scale_words, "SERVICE=N",
+		  "so many replicas, this time (the next up follows the file again)" },
+		{ "no-deps", 0, OPTION_FLAG, &u.o.no_deps, NULL,
+		  "only the services named, not what they depend on" },
+		{ "remove-orphans", 0, OPTION_FLAG, &u.o.remove_orphans, NULL,
+		  "remove VMs that the file does not name any more" },
+		{ "adopt", 0, OPTION_FLAG, &u.o.adopt, NULL,
 		  "take the project over from another compose file" },
-		{ "pull", 0, OPTION_VALUE, &pull, "WHEN", "images: always, missing or never" },
-		{ "locked", 0, OPTION_FLAG, &o.locked, NULL, "only the images of holos.lock" },
-		OPTIONS_WORK(c),
-		OPTIONS_LOCK(c),
-		OPTIONS_STATE(c),
-		OPTIONS_JSON(c),
+		{ "pull", 0, OPTION_VALUE, &u.pull, "WHEN", "images: always, missing or never" },
+		{ "locked", 0, OPTION_FLAG, &u.o.locked, NULL, "only the images of holos.lock" },
+		OPTIONS_WORK(u.common),
+		OPTIONS_LOCK(u.common),
+		OPTIONS_STATE(u.common),
+		OPTIONS_JSON(u.common),
 		OPTIONS_END,
 	};
-	int r = options_parse(v, defs, false, argc, argv, &services, err);
+	int r = options_parse(v, defs, false, argc, argv, &u.services, err);
 
-	if (r != 0)
-		return r;
-	if (pull != NULL) {
-		r = option_pull(pull, &o.pull, err);
-		if (r < 0)
-			return r;
-	}
-	if (wait_timeout != NULL) {
-		r = option_duration("wait-timeout", wait_timeout, &o.wait_timeout_ns, err);
-		if (r < 0)
-			return r;
-		o.wait = true;
-	}
-	r = cli_project(&c, &services, &project, err);
-	if (r == 0)
-		r = cli_engine(&c, "up", true, &e, err);
-	if (r < 0)
-		return r;
-	if (recreate_all) /* of the services that were named, or of all */
-		strv_add_all(&recreate, services.v);
-	if (recreate_all && services.n == 0)
-		strv_add(&recreate, "*");
-	o.project = project;
-	o.services = (const char *const *)services.v;
-	o.recreate = (const char *const *)recreate.v;
-	r = engine_up(e, &o, err);
-	if (r < 0)
-		return r;
-	return show(e, project->name, c.json, err);
+	return r != 0 ? r : up(&u, err);
 }
 
 int verb_start(const struct verb *v, int argc, char **argv, struct holos_error **err)
@@ -144,5 +213,5 @@ int verb_start(const struct verb *v, int argc, char **argv, struct holos_error *
 	o.project = project;
 	o.services = (const char *const *)services;
 	r = engine_up(e, &o, err);
-	return r < 0 ? r : show(e, project->name, c.json, err);
+	return r < 0 ? r : cli_show_project(e, project->name, c.json, err);
 }

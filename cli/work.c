@@ -215,6 +215,8 @@ static struct project_options project_options(const struct common *c)
 					 .name = c->project,
 					 .env_files = list_of(&c->env_files),
 					 .profiles = list_of(&c->profiles),
+					 .scale = c->scale,
+					 .n_scale = c->n_scale,
 					 .environ = environ };
 }
 

@@ -231,8 +231,11 @@ static void load_project(struct loader *l, const struct strv *names, struct proj
 	decode_file(&d, root, p);
 	l->no_services = !node_is_null(node_get(root, "services")) &&
 			 node_get(root, "services")->kind != NODE_MAP;
+	p->tree = root;
 	resolve_project(l, &d, p);
+	scale_up(l);
 	validate_project(l, p);
+	scale_to_none(l);
 	p->variables = vars_used(l->vars, &p->n_variables);
 	p->files = files_read(l);
 }

@@ -34,6 +34,9 @@ struct loader {
 	size_t n_extended, cap_extended;
 	size_t copied;        /* values copied by extends: */
 	struct strmap broken; /* services whose extends: failed */
+	/* The project's active services, while they may still be changed. */
+	struct service *services;
+	size_t n_services;
 };
 
 /* A project name from a directory's: lower case, other characters become "-";
@@ -59,6 +62,10 @@ void load_env_files(struct loader *l, struct vars *vars, const char *dir, const 
 /* Link, filter by profiles and check the decoded model (resolve.c, validate.c).
  * Mistakes go to the diag. */
 void resolve_project(struct loader *l, struct decoder *d, struct project *p);
+/* What --scale says: before the check, which is to see it, and, for services that
+ * get no VM at all but must be right all the same, after it. */
+void scale_up(struct loader *l);
+void scale_to_none(struct loader *l);
 void validate_project(struct loader *l, struct project *p);
 /* Fill in p->order; names a cycle. */
 void order_services(struct loader *l, struct project *p);

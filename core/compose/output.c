@@ -4,6 +4,7 @@
  */
 #include <compose/emit.h>
 #include <compose/output.h>
+#include <compose/place.h>
 #include <compose/yamlout.h>
 
 #include <base/alloc.h>
@@ -183,8 +184,8 @@ static void add_surroundings(const struct project *p, const struct service *s,
 	for (size_t i = 0; i < s->n_networks; i++)
 		add(networks, s->networks[i].name,
 		    emit_object(&e, &shape_network, &p->networks[s->networks[i].network]));
-	jsonx_set(o, "volumes of the project", volumes);
-	jsonx_set(o, "networks of the project", networks);
+	jsonx_set(o, PLACE_VOLUMES, volumes);
+	jsonx_set(o, PLACE_NETWORKS, networks);
 }
 
 static struct json_object *meaning(const struct project *p, const struct service *s,

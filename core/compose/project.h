@@ -198,7 +198,7 @@ struct service {
 	const char *build_steps;  /* JSON */
 	const char *build_copies; /* JSON; NULL: it copies nothing */
 
-	unsigned replicas; /* 1..256 */
+	unsigned replicas; /* 1..256; 0: scaled to none */
 	struct mark replicas_mark;
 	struct vm_spec vm;
 	const struct port_map *ports;
@@ -265,6 +265,8 @@ struct variable {
 	struct mark mark;   /* first use */
 };
 
+struct node;
+
 struct project {
 	const char *name;         /* a DNS label */
 	const char *dir;          /* absolute; relative paths are based on it */
@@ -287,19 +289,28 @@ struct project {
 	const struct variable *variables;
 	size_t n_variables;
 
-	struct arena *arena; /* owns all of the above and this struct */
+	const struct node *tree; /* the merged files as written: place.h */
+	struct arena *arena;     /* owns all of the above and this struct */
+};
+
+/* Another number of replicas than the file says. */
+struct service_scale {
+	const char *service;
+	unsigned replicas; /* 0: none at all */
 };
 
 struct project_options {
 	/* -f, in order; NULL or empty: HOLOS_FILE, else holos.yaml or holos.yml in
 	 * cwd or a parent, with holos.override.yaml beside it.  "-": stdin. */
 	const char *const *files;
-	const char *name;             /* -p; NULL: HOLOS_PROJECT_NAME, name:, directory */
-	const char *const *env_files; /* --env-file, replacing .env; NULL: HOLOS_ENV_FILES */
-	const char *const *profiles;  /* --profile ("*": all), beside HOLOS_PROFILES */
-	const char *const *services;  /* named on the command line: their profiles are on */
-	const char *cwd;              /* absolute; NULL: getcwd(3) */
-	char *const *environ;         /* "NAME=value"; NULL: no variables */
+	const char *name;                  /* -p; NULL: HOLOS_PROJECT_NAME, name:, directory */
+	const char *const *env_files;      /* --env-file, replacing .env; NULL: HOLOS_ENV_FILES */
+	const char *const *profiles;       /* --profile ("*": all), beside HOLOS_PROFILES */
+	const char *const *services;       /* named on the command line: their profiles are on */
+	const struct service_scale *scale; /* names that are no service's are ignored */
+	size_t n_scale;
+	const char *cwd;      /* absolute; NULL: getcwd(3) */
+	char *const *environ; /* "NAME=value"; NULL: no variables */
 	/* The state directory (absolute), to check the length of socket paths; or NULL. */
 	const char *state_dir;
 	/* Is there a plugin of this kind ("net", "health")?  Returns NULL when there

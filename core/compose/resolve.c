@@ -65,8 +65,8 @@ static struct service *select_services(struct loader *l, struct project *p)
 		else
 			inactive[n_inactive++] = p->services[i].name;
 	}
-	p->services = kept;
-	p->n_services = n;
+	p->services = l->services = kept;
+	p->n_services = l->n_services = n;
 	p->inactive = inactive;
 	return kept;
 }

@@ -75,15 +75,26 @@ enum image_pull {
 	IMAGE_PULL_NEVER
 };
 
+/* May this be destroyed?  losses: a line each, NULL-terminated.  0 with the answer,
+ * or negative: no answer was to be had. */
+typedef int up_ask_fn(void *data, const char *const *losses, bool *ret_yes,
+		      struct holos_error **err);
+
 struct up_options {
 	struct project *project;     /* its Dockerfiles are translated in place */
 	const char *const *services; /* NULL or empty: all; else these and what they need */
+	bool no_deps;                /* really only these */
+	const char *const *scaled;   /* services whose replicas the command line set, or NULL */
 	bool start_only;             /* `start`: what is there keeps its spec */
 	const char *const *recreate; /* services whose root disk may be made anew; ["*"]: all */
 	bool no_recreate;            /* a due recreate is a warning, not a failure */
-	bool wait;                   /* until everything is healthy or answers */
-	uint64_t wait_timeout_ns;    /* 0: none */
-	bool adopt;                  /* take the project over from another file */
+	bool remove_orphans;         /* remove what the file does not want any more */
+	bool assume_yes;             /* whatever would be asked about may be destroyed */
+	up_ask_fn *ask;              /* NULL: nobody is there to ask */
+	void *ask_data;
+	bool wait;                /* until everything is healthy or answers */
+	uint64_t wait_timeout_ns; /* 0: none */
+	bool adopt;               /* take the project over from another file */
 	enum image_pull pull;
 	bool locked; /* images must be those of holos.lock */
 };
@@ -91,6 +102,13 @@ struct up_options {
 /* Bring a project up.  Returns 0, or the first thing that went wrong; services
  * that do not depend on it are up all the same. */
 int engine_up(struct engine *e, const struct up_options *o, struct holos_error **err);
+
+/* What engine_up() would do, in the shape of docs/up.md, and whether it would
+ * refuse (the result and err).  Changes nothing, takes no lock.  *ret is set, for
+ * the caller to own, as soon as something could be decided, also when this
+ * fails; until then it is left as it is. */
+int engine_up_plan(struct engine *e, const struct up_options *o, struct json_object **ret,
+		   struct holos_error **err);
 
 /* Of what ends VMs.  The names are of services or instances. */
 struct stop_options {

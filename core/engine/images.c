@@ -471,6 +471,37 @@ int images_obtain_all(struct engine *e, struct image_want *wants, size_t n, enum
 	return r;
 }
 
+int images_look(struct engine *e, struct image_want *w, enum image_pull pull,
+		struct holos_error **err)
+{
+	struct source s = { 0 };
+	struct image_entry i = { 0 };
+	bool found = false;
+	int r = registry_image_source(engine_registry(e), w->path != NULL ? w->path : w->ref,
+				      &s.plugin, &s.ref, err);
+
+	if (r == 0 && is_download(&s, w->path)) {
+		found = e->state->fd >= 0 && find_locked(e, w, &s);
+		if (e->state->fd >= 0 && w->lock_disk == NULL)
+			r = find_cached(e, &s, w->ret, &found, err);
+		if (r == 0 && !found && pull == IMAGE_PULL_NEVER)
+			r = not_cached(w->ref, err);
+	} else if (r == 0) {
+		r = resolve(e, &s, err);
+		if (r == 0 && s.info.path != NULL)
+			r = obtain_local(w, &s, err);
+		else if (r == 0 && s.info.key != NULL && e->state->fd >= 0 &&
+			 find_made(e, s.plugin->name, &s.info, &i))
+			take_entry(e, &i, w->ret);
+		if (r == 0)
+			take_info(w->ret, &s.info);
+	}
+	source_finish(&s);
+	if (r < 0)
+		base_image_finish(w->ret);
+	return r < 0 && w->blame != NULL ? w->blame(w->data, err) : r;
+}
+
 int images_obtain(struct engine *e, const char *ref, const char *path, const char *format,
 		  struct base_image *ret, struct holos_error **err)
 {

@@ -39,6 +39,10 @@ struct image_want {
 /* Have them all, made or downloaded (several at a time) when the store lacks them. */
 int images_obtain_all(struct engine *e, struct image_want *wants, size_t n, enum image_pull pull,
 		      struct holos_error **err);
+/* The same for one, without making, downloading or locking anything: ret->path stays
+ * NULL where that would have to be done first. */
+int images_look(struct engine *e, struct image_want *want, enum image_pull pull,
+		struct holos_error **err);
 /* One of them, downloaded when it is missing. */
 int images_obtain(struct engine *e, const char *ref, const char *path, const char *format,
 		  struct base_image *ret, struct holos_error **err);

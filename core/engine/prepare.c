@@ -12,9 +12,9 @@
 #include <base/fs.h>
 #include <base/jsonx.h>
 #include <base/sha256.h>
-#include <base/units.h>
 #include <engine/context.h>
 #include <engine/keys.h>
+#include <engine/live.h>
 #include <engine/nics.h>
 #include <engine/prepare.h>
 #include <engine/volumes.h>
@@ -333,9 +333,12 @@ static int check_root(const struct plan_vm *vm, const struct instance_record *re
 
 	if (strcmp(rec->root, due) == 0)
 		return due == own ? prepare_check_plain(dirfd, ROOT_FILE, own, err) : 0;
-	return error_set(err, ERR_FAILED,
-			 "the record of %s names %s as its root disk, and it must be %s", rec->name,
-			 rec->root, due);
+	error_set(err, ERR_FAILED, "the record of %s names %s as its root disk, and it must be %s",
+		  rec->name, rec->root, due);
+	error_hint(err,
+		   "put the file's vm.root_disk back, or make the VM anew: holos up --recreate %s",
+		   rec->service);
+	return -ERR_FAILED;
 }
 
 static int write_seed(struct prepare *p, const struct plan_vm *vm,
@@ -392,10 +395,14 @@ int prepare_check(struct prepare *p, const struct plan_vm *vm, const struct inst
 		  struct holos_error **err)
 {
 	const struct service *s = vm->service;
+	_cleanup_(freep) char *dir =
+		state_path(p->e->state, "instances/%s/%s", p->project->name, vm->name);
 	int r = check_binds(s, false, err);
 
 	if (r == 0 && s->vm.root_disk != NULL)
 		r = prepare_check_disk(p->e, s->vm.root_disk, root_format(s, s->vm.root_disk), err);
+	if (r == 0 && rec != NULL)
+		r = check_root(vm, rec, dir, err);
 	if (r == 0 && rec != NULL)
 		r = prepare_check_base(rec, err);
 	if (r == 0 && s->cloud_init.user_data != NULL) {
@@ -416,33 +423,10 @@ int prepare_check(struct prepare *p, const struct plan_vm *vm, const struct inst
 	return r;
 }
 
-static struct json_object *health_options(const struct healthcheck *h)
-{
-	struct json_object *o = NULL;
-	struct json_object *test;
-
-	if (jsonx_parse(h->options, strlen(h->options), "healthcheck options", &o, NULL) < 0)
-		o = json_object_new_object();
-	if (h->argv[0] == NULL)
-		return o;
-	test = json_object_new_array();
-	if (h->shell) {
-		json_object_array_add(test, json_object_new_string("sh"));
-		json_object_array_add(test, json_object_new_string("-c"));
-	}
-	for (const char *const *a = h->argv; *a != NULL; a++)
-		json_object_array_add(test, json_object_new_string(*a));
-	jsonx_set(o, "test", test);
-	return o;
-}
-
 static void fill_launch(struct prepare *p, const struct plan_vm *vm,
 			const struct instance_record *rec, const char *dir, struct launch *l)
 {
-	const struct healthcheck *h = &vm->service->healthcheck;
-	const char *bypass = getenv("HOLOS_HEALTH_BYPASS");
 	const struct launch_range *reserved;
-	int64_t files;
 
 	l->project = xstrdup(rec->project);
 	l->project_id = xstrdup(rec->project_id);
@@ -457,27 +441,17 @@ static void fill_launch(struct prepare *p, const struct plan_vm *vm,
 	reserved = ports_reserved(p->ports, &l->n_reserved);
 	l->reserved =
 		l->n_reserved != 0 ? xmemdup(reserved, l->n_reserved * sizeof(*reserved)) : NULL;
-	l->stop_grace_ns = rec->grace_ns;
-	l->restart = (enum launch_restart)vm->service->restart; /* the same order */
-	l->restart_max = vm->service->restart_max;
-	l->console_max = vm->service->logging.options.max_size;
-	if (units_parse_int(vm->service->logging.options.max_file, 1, 100, &files) == 0)
-		l->console_files = (unsigned)files - 1; /* besides the current one */
 	l->guest.user = xstrdup(rec->user);
 	l->guest.key = keys_project_path(p->e->state, rec->project);
 	l->guest.host_key = fs_join(dir, KEYS_HOST_KEY_PUB);
-	if (!h->set)
-		return;
-	l->health.set = true;
-	l->health.plugin = xstrdup(bypass != NULL && *bypass != '\0' ? "bypass" : h->type);
-	l->health.options =
-		bypass != NULL && *bypass != '\0' ? json_object_new_object() : health_options(h);
-	l->health.interval_ns = h->interval_ns;
-	l->health.timeout_ns = h->timeout_ns;
-	l->health.start_period_ns = h->start_period_ns;
-	l->health.start_interval_ns = h->start_interval_ns;
-	l->health.retries = h->retries;
-	l->health.restart = h->on_failure == HEALTH_RESTART;
+	live_fill(vm, l);
+}
+
+bool prepare_wants_uefi(const struct plan_vm *vm, const struct instance_record *rec)
+{
+	if (rec == NULL || rec->spec == NULL)
+		return vm->service->vm.uefi;
+	return jsonx_bool(jsonx_obj(jsonx_obj(rec->spec, "recreate"), "vm"), "uefi", false);
 }
 
 static int uefi_vars(struct prepare *p, int dir, struct holos_error **err)
@@ -532,7 +506,7 @@ static int build_launch(struct prepare *p, const struct plan_vm *vm, struct inst
 	int r = nics_plan(p, vm, rec, dir, &nics, err);
 
 	in.nics = nics.args;
-	if (r == 0 && vm->service->vm.uefi) {
+	if (r == 0 && prepare_wants_uefi(vm, rec)) {
 		in.firmware_code = p->firmware.code;
 		in.firmware_vars = nvram;
 		r = uefi_vars(p, dirfd, err);

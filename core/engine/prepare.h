@@ -56,4 +56,8 @@ int prepare_check_plain(int dirfd, const char *name, const char *path, struct ho
 int prepare_launch(struct prepare *p, const struct plan_vm *vm, struct instance_record *rec,
 		   struct holos_error **err);
 
+/* Does it boot by UEFI?  A root disk is for one firmware: that for which it was
+ * made (rec), whatever the file says since; rec NULL: it is to be made. */
+bool prepare_wants_uefi(const struct plan_vm *vm, const struct instance_record *rec);
+
 #endif

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * up.c - engine_up(): whose project it is and what is to be done.  Whether it
- * can be done is upcheck.c's, doing it uprun.c's.
+ * up.c - engine_up(): whose project it is, its record, and the order of it all.
  */
 #include <base/alloc.h>
 #include <base/clock.h>
@@ -72,6 +71,20 @@ static int check_identity(struct up *u, struct holos_error **err)
 		  theirs, ours);
 	error_hint(err, "choose another name with -p NAME, or move the project here with --adopt");
 	return -ERR_FAILED;
+}
+
+/* The file that `run` wrote for a project which another file has taken over. */
+static int forget_run_file(struct up *u, struct holos_error **err)
+{
+	_cleanup_(freep) char *made =
+		state_path(u->e->state, "runs/%s/holos.yaml", u->project->name);
+	_cleanup_(freep) char *rel = xasprintf("runs/%s", u->project->name);
+	const char *old = u->was->rec != NULL ? u->was->rec->file : NULL;
+
+	if (old == NULL || strcmp(old, made) != 0 ||
+	    (u->project->file != NULL && strcmp(u->project->file, made) == 0))
+		return 0;
+	return fs_remove_tree(u->e->state->fd, rel, err);
 }
 
 static void fill_record(struct up *u)
@@ -148,8 +161,6 @@ int up_write_record(struct up *u, const struct project_status *now, struct holos
 	return project_record_write(u->e->state, u->rec, jsonx_arr(snapshot, "services"), err);
 }
 
-/* ---- what is to be done -------------------------------------------------------- */
-
 static int make_plan(struct up *u, struct holos_error **err)
 {
 	struct plan_past *past = NULL;
@@ -169,257 +180,13 @@ static int make_plan(struct up *u, struct holos_error **err)
 	return r;
 }
 
-static void select_service(struct up *u, bool *chosen, size_t service)
-{
-	const struct service *s = &u->project->services[service];
-
-	if (chosen[service])
-		return;
-	chosen[service] = true;
-	for (size_t i = 0; i < s->n_depends_on; i++)
-		select_service(u, chosen, s->depends_on[i].service);
-}
-
-static int no_service(const struct project *p, const char *name, struct holos_error **err)
-{
-	const char **all = xcalloc(p->n_services, sizeof(*all));
-	const char *near;
-
-	for (size_t i = 0; i < p->n_services; i++)
-		all[i] = p->services[i].name;
-	near = names_nearest(name, all, p->n_services);
-	error_set(err, ERR_FAILED, "service \"%s\" not found in project \"%s\"%s%s%s", name,
-		  p->name, near != NULL ? "; did you mean \"" : "", near != NULL ? near : "",
-		  near != NULL ? "\"?" : "");
-	free(all);
-	return -ERR_FAILED;
-}
-
-static int select_services(struct up *u, bool *chosen, struct holos_error **err)
-{
-	const char *const *names = u->o->services;
-
-	if (names == NULL || names[0] == NULL) {
-		for (size_t i = 0; i < u->project->n_services; i++)
-			chosen[i] = true;
-		return 0;
-	}
-	for (; *names != NULL; names++) {
-		const struct service *s = project_service(u->project, *names);
-
-		if (s == NULL)
-			return no_service(u->project, *names, err);
-		select_service(u, chosen, (size_t)(s - u->project->services));
-	}
-	return 0;
-}
-
-static bool may_recreate(const struct up *u, const char *service)
-{
-	for (const char *const *n = u->o->recreate; n != NULL && *n != NULL; n++) {
-		if (strcmp(*n, "*") == 0 || strcmp(*n, service) == 0)
-			return true;
-	}
-	return false;
-}
-
-static void block(struct up *u, const struct up_vm *v, const struct strv *changes)
-{
-	const char *first = changes->n != 0 ? changes->v[0] : "changed";
-	_cleanup_(freep) char *line = xasprintf("%s (%s%s)", v->plan->service->name, first,
-						changes->n > 1 ? ", ..." : "");
-
-	if (!strv_has(&u->blocked, line))
-		strv_add(&u->blocked, line);
-}
-
-/* Does somebody wait for this service to do its work and end? */
-static bool is_one_shot(const struct up *u, size_t service)
-{
-	for (size_t i = 0; i < u->project->n_services; i++) {
-		const struct service *s = &u->project->services[i];
-
-		for (size_t d = 0; d < s->n_depends_on; d++) {
-			if (s->depends_on[d].service == service &&
-			    s->depends_on[d].condition == DEP_COMPLETED)
-				return true;
-		}
-	}
-	return false;
-}
-
-/* A directory that never got as far as a start, left by one who was killed:
- * nothing of anybody's can be on its disk.  In doubt it is not. */
-static bool unfinished(const struct vm_status *s)
-{
-	_cleanup_(freep) char *record = fs_join(s->dir, INSTANCE_RECORD_FILE);
-	_cleanup_(freep) char *root = fs_join(s->dir, "root.qcow2");
-
-	if (s->rec != NULL)
-		return !s->rec->launched;
-	return fs_absent(AT_FDCWD, record) && fs_absent(AT_FDCWD, root);
-}
-
-/* A local image, written again since the root disk was made on it. */
-static bool base_changed(const struct instance_record *rec)
-{
-	_cleanup_(freep) char *now = NULL;
-
-	return rec->base != NULL && rec->base_ident != NULL &&
-	       images_ident(rec->base, &now, NULL) == 0 && strcmp(now, rec->base_ident) != 0;
-}
-
-int up_decide(struct up *u, struct up_vm *v, struct holos_error **err)
-{
-	struct vm_status *s = project_status_vm(u->now != NULL ? u->now : u->was, v->plan->name);
-	_cleanup_(json_putp) struct json_object *spec = NULL;
-	_cleanup_(strv_finish) struct strv changes = STRV_INIT;
-	enum plan_change change;
-	bool up;
-
-	v->status = s;
-	if (s == NULL) {
-		v->action = UP_CREATE;
-		return 0;
-	}
-	if (s->unreadable)
-		return error_set(err, ERR_FAILED, "%s: %s", s->name, s->problem);
-	up = s->alive.qemu || s->alive.monitor;
-	if (!up && unfinished(s)) {
-		v->action = UP_RECREATE;
-		return 0;
-	}
-	if (s->rec == NULL) {
-		error_set(err, ERR_FAILED, "%s: %s", s->name, s->problem);
-		error_hint(err, "its disk is untouched in %s; holos down removes it", s->dir);
-		return -ERR_FAILED;
-	}
-	spec = plan_spec(u->project, v->plan->service);
-	change = plan_spec_compare(s->rec->spec, spec, &changes);
-	if (base_changed(s->rec)) {
-		strv_addf(&changes, "the image file %s is another one now", s->rec->base);
-		change = PLAN_RECREATE;
-	}
-	if (change == PLAN_RECREATE && may_recreate(u, v->plan->service->name)) {
-		v->action = UP_RECREATE;
-		return 0;
-	}
-	if (change == PLAN_RECREATE)
-		block(u, v, &changes);
-	if (!up && !u->o->start_only && s->vm->exit.cause == VM_EXIT_GUEST &&
-	    s->vm->exit.status == 0 && is_one_shot(u, v->service)) {
-		if (may_recreate(u, v->plan->service->name)) {
-			v->action = UP_RECREATE; /* "run it again, afresh" */
-			return 0;
-		}
-		v->action = UP_KEEP; /* its work is done */
-		v->phase = UP_COMPLETED;
-		return 0;
-	}
-	/* Being stopped, or dead without its monitor having noticed yet. */
-	v->going_down = up && (s->vm->state == VM_STOPPING ||
-			       (s->vm->state == VM_RUNNING && !s->alive.qemu));
-	if (!up)
-		v->action = UP_START;
-	else if (v->going_down)
-		v->action = UP_RESTART;
-	else if (change == PLAN_RESTART && !u->o->start_only)
-		v->action = UP_RESTART;
-	else
-		v->action = UP_KEEP;
-	return 0;
-}
-
-static void mark_wants(struct up *u)
-{
-	for (size_t i = 0; i < u->n; i++) {
-		const struct service *s = u->vms[i].plan->service;
-
-		if (u->vms[i].action == UP_NOTHING)
-			continue;
-		u->vms[i].wants_ready = u->vms[i].wants_ready || u->o->wait;
-		for (size_t d = 0; d < s->n_depends_on; d++) {
-			const struct dependency *dep = &s->depends_on[d];
-
-			for (size_t k = 0; k < u->n; k++) {
-				struct up_vm *v = &u->vms[k];
-
-				if (v->service != dep->service)
-					continue;
-				if (dep->condition == DEP_COMPLETED)
-					v->wants_completed = true;
-				else if (dep->condition == DEP_HEALTHY ||
-					 (dep->condition == DEP_AUTO &&
-					  v->plan->service->healthcheck.set))
-					v->wants_ready = true;
-			}
-		}
-	}
-}
-
-static int decide_all(struct up *u, struct holos_error **err)
-{
-	_cleanup_(freep) bool *chosen = xcalloc(u->project->n_services, sizeof(bool));
-	int r = select_services(u, chosen, err);
-
-	if (r < 0)
-		return r;
-	u->n = u->plan->n_vms;
-	u->vms = xcalloc(u->n, sizeof(*u->vms));
-	for (size_t i = 0; i < u->n; i++) {
-		struct up_vm *v = &u->vms[i];
-
-		v->up = u;
-		v->plan = &u->plan->vms[i];
-		v->service = (size_t)(v->plan->service - u->project->services);
-		if (!chosen[v->service])
-			continue;
-		r = up_decide(u, v, err);
-		if (r < 0)
-			return r;
-	}
-	mark_wants(u);
-	for (size_t i = 0; i < u->was->n_vms; i++) {
-		const struct vm_status *s = &u->was->vms[i];
-		const struct service *service = project_service(u->project, s->service);
-
-		if (service == NULL || s->index >= service->replicas)
-			engine_warn(u->e,
-				    "%s is no longer in %s; it is left alone (holos stop -p %s %s)",
-				    s->name,
-				    u->project->file != NULL ? u->project->file : "the file",
-				    u->project->name, s->name);
-	}
-	return 0;
-}
-
 /* ---- the whole ---------------------------------------------------------------------- */
 
-static int report_blocked(struct up *u, struct holos_error **err)
+/* What there is, whose it is, and what is to be done with it. */
+static int look(struct up *u, struct holos_error **err)
 {
-	_cleanup_(freep) char *list = NULL;
+	int r = project_status_read(u->e->state, u->project->name, &u->was, err);
 
-	if (u->blocked.n == 0)
-		return 0;
-	list = strv_join(u->blocked.v, ", ");
-	if (u->o->no_recreate || u->o->start_only) {
-		engine_warn(u->e, "changed, and only a new root disk takes it up: %s", list);
-		return 0;
-	}
-	error_set(err, ERR_FAILED, "changed, and only a new root disk takes it up: %s", list);
-	error_hint(err,
-		   "holos up --recreate [SERVICE] destroys the old root disk; volumes are kept");
-	return -ERR_FAILED;
-}
-
-static int prepare_all(struct up *u, struct holos_error **err)
-{
-	int r = engine_lock(u->e, u->project->name, &u->lock, err);
-
-	if (r == 0)
-		r = state_sweep_discarded(u->e->state, u->project->name, err);
-	if (r == 0)
-		r = project_status_read(u->e->state, u->project->name, &u->was, err);
 	if (r == 0)
 		r = check_identity(u, err);
 	if (r < 0)
@@ -432,16 +199,51 @@ static int prepare_all(struct up *u, struct holos_error **err)
 	u->prepare.project_id = u->rec->id;
 	u->prepare.ports = ports_create();
 	ports_reserve(u->prepare.ports, u->project);
-	if (r == 0)
-		r = decide_all(u, err);
-	if (r == 0)
-		r = up_check_host(u, err);
+	return r == 0 ? up_decide_all(u, err) : r;
+}
+
+/* Everything that can be checked before something is touched. */
+static int check(struct up *u, struct holos_error **err)
+{
+	int r = up_check_host(u, err);
+
 	if (r == 0)
 		r = up_obtain_images(u, err);
 	if (r == 0)
 		r = up_check_space(u, err);
+	return r == 0 ? engine_check_interrupt(u->e, err) : r;
+}
+
+/* Lock and look.  When something would be destroyed that nobody allowed, and
+ * there is somebody to ask: let go of the lock, as an answer takes its time, and
+ * return 1 with what a yes is about; the answer is worth nothing when even with
+ * a yes it could not be done, so that is checked first. */
+static int begin(struct up *u, struct strv *ret_losses, struct strv *ret_names,
+		 struct holos_error **err)
+{
+	bool ask = ret_losses != NULL && !u->o->no_recreate && !u->o->start_only;
+	int r = engine_lock(u->e, u->project->name, &u->lock, err);
+
 	if (r == 0)
-		r = engine_check_interrupt(u->e, err);
+		r = state_sweep_discarded(u->e->state, u->project->name, err);
+	if (r == 0)
+		r = look(u, err);
+	if (r == 0 && ask)
+		up_losses(u, ret_losses, ret_names);
+	if (r < 0 || !ask || ret_names->n == 0)
+		return r;
+	r = up_allow_all(u, err);
+	if (r == 0)
+		r = check(u, err);
+	state_unlock(steal_ptr(&u->lock));
+	return r == 0 ? 1 : r;
+}
+
+/* Nothing was touched until now. */
+static int commit(struct up *u, struct holos_error **err)
+{
+	int r = check(u, err);
+
 	if (r == 0 && u->was->rec == NULL && u->was->problem != NULL)
 		r = set_aside(u, err);
 	if (r == 0)
@@ -450,18 +252,24 @@ static int prepare_all(struct up *u, struct holos_error **err)
 		return r;
 	fill_network(u);
 	/* Intent before effect: `down` knows of it.  The lock is held since `was` was read. */
-	return up_write_record(u, u->was, err);
+	r = up_write_record(u, u->was, err);
+	if (r == 0)
+		r = forget_run_file(u, err);
+	return r;
 }
 
 static void finish(struct up *u)
 {
-	for (size_t i = 0; i < u->n; i++)
+	for (size_t i = 0; i < u->n; i++) {
 		instance_record_destroy(u->vms[i].rec);
+		plan_diffs_finish(&u->vms[i].diffs);
+	}
 	for (size_t i = 0; u->bases != NULL && i < u->project->n_services; i++)
 		base_image_finish(&u->bases[i]);
 	free(u->bases);
 	free(u->vms);
-	strv_finish(&u->blocked);
+	free(u->surplus);
+	free(u->chosen);
 	ports_destroy(u->prepare.ports);
 	disk_set_destroy(u->prepare.disks);
 	firmware_finish(&u->prepare.firmware);
@@ -497,19 +305,68 @@ static void write_snapshot(struct up *u)
 		engine_warn(u->e, "%s", why->message);
 }
 
+/* The work itself; u was begun and is finished by the caller. */
+static int run(struct up *u, struct holos_error **err)
+{
+	_cleanup_(error_destroyp) struct holos_error *blocked = NULL;
+	int r = commit(u, err);
+
+	if (r < 0)
+		return r;
+	u->result = up_remove_surplus(u, err);
+	up_run(u);
+	write_snapshot(u);
+	if (up_report_blocked(u, &blocked) < 0 && u->result == 0)
+		return error_move(err, &blocked);
+	if (blocked != NULL)
+		engine_warn(u->e, "%s", blocked->message);
+	return u->result;
+}
+
 int engine_up(struct engine *e, const struct up_options *o, struct holos_error **err)
 {
-	struct up u = { .e = e, .o = o, .project = o->project, .err = err };
-	int r = engine_build(e, o->project, err);
+	_cleanup_(strv_finish) struct strv losses = STRV_INIT;
+	_cleanup_(strv_finish) struct strv names = STRV_INIT;
+	struct up u = { .e = e, .o = o, .project = o->project, .began_ns = clock_now_ns() };
+	int r;
 
+	u.err = err;
+	r = engine_build(e, o->project, err);
 	if (r == 0)
-		r = prepare_all(&u, err);
+		r = begin(&u, o->ask != NULL ? &losses : NULL, &names, err);
+	if (r == 1) {
+		bool yes;
+
+		finish(&u);
+		r = o->ask(o->ask_data, (const char *const *)losses.v, &yes, err);
+		if (r < 0)
+			return r;
+		u = (struct up){ .e = e, .o = o, .project = o->project, .err = err };
+		u.consents = yes ? &names : NULL;
+		u.began_ns = clock_now_ns();
+		r = begin(&u, NULL, NULL, err);
+	}
+	if (r == 0)
+		r = run(&u, err);
+	finish(&u);
+	return r;
+}
+
+int engine_up_plan(struct engine *e, const struct up_options *o, struct json_object **ret,
+		   struct holos_error **err)
+{
+	struct up u = { .e = e, .o = o, .project = o->project, .dry = true };
+	int r;
+
+	u.err = err;
+	r = engine_build(e, o->project, err);
+	if (r == 0)
+		r = look(&u, err);
 	if (r == 0) {
-		up_run(&u);
-		write_snapshot(&u);
-		r = u.result;
+		r = check(&u, err);
+		*ret = up_plan_json(&u);
 		if (r == 0)
-			r = report_blocked(&u, err);
+			r = up_report_blocked(&u, err);
 	}
 	finish(&u);
 	return r;

@@ -23,28 +23,97 @@
 #define SPACE_CREATE (1u << 20)
 #define SPACE_START  (256u << 10)
 
-bool up_starts(const struct up_vm *v)
+/* The fixed host port of this mapping; 0: any, or any one of a range. */
+static uint16_t fixed_port(const struct up_vm *v, const struct port_map *p)
 {
-	return v->action != UP_NOTHING && v->action != UP_KEEP;
+	return p->host != 0 && p->host == p->host_end ? (uint16_t)(p->host + v->plan->index) : 0;
 }
 
-bool up_creates(const struct up_vm *v)
+static bool holds_port(const struct vm_status *s, bool udp, uint16_t port)
 {
-	return v->action == UP_CREATE || v->action == UP_RECREATE;
-}
+	const struct instance_record *rec = s != NULL ? s->rec : NULL;
 
-/* Is this port held by the VM's own running QEMU, which is stopped first? */
-static bool holds_port(const struct up_vm *v, uint16_t port)
-{
-	const struct instance_record *rec = v->status != NULL ? v->status->rec : NULL;
-
-	for (size_t i = 0; rec != NULL && v->status->alive.qemu && i < rec->n_ports; i++) {
-		if (rec->ports[i].host_port == port)
+	if (rec == NULL || !s->alive.qemu)
+		return false;
+	if (!udp && rec->ssh_port == port)
+		return true;
+	for (size_t i = 0; i < rec->n_ports; i++) {
+		if (rec->ports[i].host_port == port &&
+		    udp == (strcmp(rec->ports[i].protocol, "udp") == 0))
 			return true;
 	}
 	return false;
 }
 
+bool up_holds_port_of(const struct up_vm *holder, const struct up_vm *v)
+{
+	const struct service *s = v->plan->service;
+
+	for (size_t i = 0; i < s->n_ports; i++) {
+		uint16_t port = fixed_port(v, &s->ports[i]);
+
+		if (port != 0 && holds_port(holder->status, s->ports[i].udp, port))
+			return true;
+	}
+	return false;
+}
+
+/* The VM of this project that holds the port and keeps it; *ret_freed: one that
+ * this run stops first holds it. */
+static const char *project_holder(const struct up *u, bool udp, uint16_t port, bool *ret_freed)
+{
+	*ret_freed = false;
+	for (size_t i = 0; i < u->n; i++) {
+		const struct up_vm *v = &u->vms[i];
+
+		if (!holds_port(v->status, udp, port))
+			continue;
+		*ret_freed = up_stops(v);
+		return *ret_freed ? NULL : v->plan->name;
+	}
+	for (size_t i = 0; i < u->n_surplus; i++) {
+		if (!holds_port(u->surplus[i].status, udp, port))
+			continue;
+		*ret_freed = u->surplus[i].allowed;
+		return *ret_freed ? NULL : u->surplus[i].status->name;
+	}
+	for (size_t i = 0; i < u->was->n_vms; i++) { /* of services that were not named */
+		if (holds_port(&u->was->vms[i], udp, port))
+			return u->was->vms[i].name;
+	}
+	return NULL;
+}
+
+static int check_port(struct up *u, const struct up_vm *v, const struct port_map *p, uint16_t port,
+		      struct holos_error **err)
+{
+	_cleanup_(freep) char *holder = NULL;
+	const char *ours;
+	bool freed;
+	int r = ports_try(p->host_ip, p->udp, port);
+
+	if (r == 0)
+		return 0;
+	if (r == -EADDRINUSE) {
+		ours = project_holder(u, p->udp, port, &freed);
+		if (freed)
+			return 0;
+		holder = ours != NULL ? xasprintf("%s of this project", ours)
+				      : ports_holder(p->host_ip, p->udp, port);
+	}
+	error_set(err, ERR_START, "%s: host port %s:%u/%s is unavailable: %s%s%s%s", v->plan->name,
+		  p->host_ip, port, p->udp ? "udp" : "tcp", strerror(-r),
+		  holder != NULL ? " (" : "", holder != NULL ? holder : "",
+		  holder != NULL ? ")" : "");
+	if (r == -EACCES)
+		error_hint(err,
+			   "ports below 1024 need: sysctl "
+			   "net.ipv4.ip_unprivileged_port_start=%u",
+			   port);
+	return -ERR_START;
+}
+
+/* Fixed ports are free, or get free by what this run stops. */
 static int check_ports(struct up *u, struct holos_error **err)
 {
 	for (size_t i = 0; i < u->n; i++) {
@@ -52,27 +121,11 @@ static int check_ports(struct up *u, struct holos_error **err)
 		const struct service *s = v->plan->service;
 
 		for (size_t k = 0; up_starts(v) && k < s->n_ports; k++) {
-			const struct port_map *p = &s->ports[k];
-			uint16_t port = (uint16_t)(p->host + v->plan->index);
-			_cleanup_(freep) char *holder = NULL;
-			int r;
+			uint16_t port = fixed_port(v, &s->ports[k]);
+			int r = port != 0 ? check_port(u, v, &s->ports[k], port, err) : 0;
 
-			if (p->host == 0 || p->host != p->host_end || holds_port(v, port))
-				continue;
-			r = ports_try(p->host_ip, p->udp, port);
-			if (r == 0)
-				continue;
-			holder = r == -EADDRINUSE ? ports_holder(p->host_ip, p->udp, port) : NULL;
-			error_set(err, ERR_START, "%s: host port %s:%u/%s is unavailable: %s%s%s%s",
-				  v->plan->name, p->host_ip, port, p->udp ? "udp" : "tcp",
-				  strerror(-r), holder != NULL ? " (" : "",
-				  holder != NULL ? holder : "", holder != NULL ? ")" : "");
-			if (r == -EACCES)
-				error_hint(err,
-					   "ports below 1024 need: sysctl "
-					   "net.ipv4.ip_unprivileged_port_start=%u",
-					   port);
-			return -ERR_START;
+			if (r < 0)
+				return r;
 		}
 	}
 	return 0;
@@ -251,8 +304,13 @@ int up_check_host(struct up *u, struct holos_error **err)
 	int r;
 
 	for (size_t i = 0; i < u->n; i++) {
-		any = any || up_starts(&u->vms[i]);
-		uefi = uefi || (up_starts(&u->vms[i]) && u->vms[i].plan->service->vm.uefi);
+		const struct up_vm *v = &u->vms[i];
+
+		any = any || up_starts(v);
+		uefi = uefi || (up_starts(v) &&
+				prepare_wants_uefi(v->plan, up_creates(v) || v->status == NULL
+								    ? NULL
+								    : v->status->rec));
 	}
 	r = check_limits(u, err);
 	if (r == 0)

@@ -182,11 +182,13 @@ int up_obtain_images(struct up *u, struct holos_error **err)
 	}
 	if (r == 0)
 		r = list_wanted(u, lock, wants, by, &n, err);
-	if (r == 0 && n != 0)
+	if (r == 0 && n != 0 && !u->dry)
 		r = images_obtain_all(u->e, wants, n, u->o->pull, err);
+	for (size_t i = 0; r == 0 && u->dry && i < n; i++)
+		r = images_look(u->e, &wants[i], u->o->pull, err);
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		r = check_shares(by[i].service, wants[i].ret, err);
-		if (r == 0)
+		if (r == 0 && wants[i].ret->path != NULL)
 			r = check_disk(u, by[i].service, wants[i].ret, err);
 		if (r < 0)
 			r = blame_image(by[i].service, err);

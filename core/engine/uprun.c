@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * uprun.c - the graph of one `up`, run.
+ * uprun.c - one VM of an `up`, from its turn to where it is wanted.
  *
  *   WAITING -> [STOPPING ->] STARTING -> RUNNING -> READY
- *                                |          |-----> COMPLETED
- *                                '----------'-----> FAILED
+ *      ^            |            |          |-----> COMPLETED
+ *      '-- early ---'            '----------'-----> FAILED
  *
- * A VM leaves WAITING when what its service depends on is as far as it asks
- * for.  A failed one fails those that need it and nothing else.  The project is
- * locked while something is being changed, and free while this only waits for
- * guests; who changes it meanwhile ends our change, not theirs.
+ * upgraph.c says when it is whose turn.
  */
 #include <base/alloc.h>
 #include <base/clock.h>
 #include <base/jsonx.h>
 #include <base/units.h>
 #include <engine/attach.h>
+#include <engine/live.h>
 #include <engine/nics.h>
 #include <engine/up.h>
 #include <state/alive.h>
@@ -29,15 +27,15 @@
 #define ATTEMPTS_MAX  5
 #define CONSOLE_LINES 8
 
-static void fail(struct up_vm *v, struct holos_error **why)
+void up_fail(struct up_vm *v, struct holos_error **why)
 {
 	struct up *u = v->up;
 
 	v->phase = UP_FAILED;
 	monitor_conn_destroy(steal_ptr(&v->conn));
-	engine_phase(u->e, v->plan->name, "failed",
+	engine_phase(u->e, v->plan->name, v->needed != NULL ? "not started" : "failed",
 		     v->began_ns != 0 ? clock_now_ns() - v->began_ns : 0, (*why)->message);
-	if (u->result == 0) {
+	if (u->result == 0 && !v->optional) {
 		error_wrap(why, "%s", v->plan->name);
 		u->result = error_move(u->err, why);
 	}
@@ -79,7 +77,7 @@ static void tell_console(struct up_vm *v)
 	}
 }
 
-static void fail_with(struct up_vm *v, int code, const char *text)
+void up_fail_with(struct up_vm *v, int code, const char *text)
 {
 	_cleanup_(error_destroyp) struct holos_error *why = NULL;
 
@@ -87,7 +85,7 @@ static void fail_with(struct up_vm *v, int code, const char *text)
 	if (code == ERR_START || code == ERR_TIMEOUT)
 		error_hint(&why, "see more: holos logs%s -p %s %s",
 			   code == ERR_START ? " --qemu" : "", v->up->project->name, v->plan->name);
-	fail(v, &why);
+	up_fail(v, &why);
 	if ((code == ERR_START || code == ERR_TIMEOUT) && v->began_ns != 0)
 		tell_console(v);
 }
@@ -95,7 +93,8 @@ static void fail_with(struct up_vm *v, int code, const char *text)
 static void reached(struct up_vm *v, enum up_phase phase, const char *word)
 {
 	v->phase = phase;
-	engine_phase(v->up->e, v->plan->name, word, clock_now_ns() - v->began_ns, NULL);
+	v->done_ns = clock_now_ns();
+	engine_phase(v->up->e, v->plan->name, word, v->done_ns - v->began_ns, NULL);
 }
 
 static const struct healthcheck *health_of(const struct up_vm *v)
@@ -109,7 +108,7 @@ static void on_reach(void *data, struct json_object *answer, const struct holos_
 
 	/* Any other error is that of a monitor that ended: on_end tells why. */
 	if (answer == NULL && err->code == ERR_TIMEOUT && v->phase == UP_RUNNING)
-		fail_with(v, ERR_TIMEOUT, err->message);
+		up_fail_with(v, ERR_TIMEOUT, err->message);
 }
 
 /* What a running VM is waited for, and how long; NULL: for nothing.  The caller
@@ -165,15 +164,29 @@ static bool lost_a_port(const struct up_vm *v, const char *said)
 	return is_lost("127.0.0.1", false, v->rec->ssh_port, 22, said);
 }
 
+/* It is down and its ports are free.  Its turn to start comes like any other's. */
+static void made_room(struct up_vm *v)
+{
+	v->early = false;
+	v->stopped = true;
+	v->phase = UP_WAITING;
+	monitor_conn_destroy(steal_ptr(&v->conn));
+	engine_phase(v->up->e, v->plan->name, "stopped", clock_now_ns() - v->began_ns,
+		     "its port is for another one now");
+}
+
 /* The VM is down: was that its purpose, our wish, or a failure? */
 static void is_down(struct up_vm *v, const struct vm_record *vm)
 {
 	_cleanup_(freep) char *text = NULL;
 
 	/* Kept, and stopped by somebody in the moment we took hold of it. */
-	bool stopped = v->phase == UP_STARTING && v->action == UP_KEEP &&
-		       vm->exit.cause == VM_EXIT_STOPPED;
+	bool stopped = v->phase == UP_STARTING && up_keeps(v) && vm->exit.cause == VM_EXIT_STOPPED;
 
+	if (v->early) {
+		made_room(v);
+		return;
+	}
 	if (v->phase == UP_STOPPING || stopped) {
 		start(v);
 		return;
@@ -188,13 +201,13 @@ static void is_down(struct up_vm *v, const struct vm_record *vm)
 	if (vm->exit.cause == VM_EXIT_GUEST && vm->exit.status == 0) {
 		if (v->wants_ready && !v->wants_completed && health_of(v)->set &&
 		    v->phase != UP_READY)
-			fail_with(v, ERR_TIMEOUT, "it powered itself off before it was healthy");
+			up_fail_with(v, ERR_TIMEOUT, "it powered itself off before it was healthy");
 		else
 			reached(v, UP_COMPLETED, "completed");
 		return;
 	}
 	text = vm_exit_describe(&vm->exit);
-	fail_with(v, ERR_START, text);
+	up_fail_with(v, ERR_START, text);
 }
 
 /* Its monitor chose again what somebody took while QEMU started. */
@@ -218,8 +231,12 @@ static void is_running(struct up_vm *v, const struct vm_record *vm)
 	if (v->action != UP_KEEP)
 		note_ports(v, vm);
 	v->phase = UP_RUNNING;
-	engine_phase(v->up->e, v->plan->name, v->action == UP_KEEP ? "already running" : "running",
-		     clock_now_ns() - v->began_ns, text);
+	v->done_ns = clock_now_ns();
+	engine_phase(v->up->e, v->plan->name,
+		     v->action == UP_KEEP   ? "already running"
+		     : v->action == UP_LIVE ? "updated as it runs"
+					    : "running",
+		     v->done_ns - v->began_ns, text);
 }
 
 static void on_continued(void *data, struct json_object *answer, const struct holos_error *err)
@@ -227,7 +244,7 @@ static void on_continued(void *data, struct json_object *answer, const struct ho
 	struct up_vm *v = data;
 
 	if (answer == NULL && v->phase == UP_STARTING && v->conn != NULL)
-		fail_with(v, ERR_START, err->message);
+		up_fail_with(v, ERR_START, err->message);
 }
 
 static bool is_new_run(const struct up_vm *v, const struct vm_record *vm)
@@ -241,16 +258,18 @@ static void on_vm(void *data, const struct vm_record *vm)
 {
 	struct up_vm *v = data;
 
-	if (v->phase == UP_STARTING && v->action == UP_KEEP && vm->state == VM_STOPPING) {
+	if (v->phase == UP_STARTING && up_keeps(v) && vm->state == VM_STOPPING) {
 		v->action = UP_START; /* somebody stops it: when that is done, it starts */
 		v->phase = UP_STOPPING;
 	}
-	if (v->phase == UP_STOPPING && v->going_down && vm->state == VM_RUNNING &&
+	if (v->phase == UP_STOPPING && v->going_down && !v->early && vm->state == VM_RUNNING &&
 	    is_new_run(v, vm)) {
 		v->action = UP_KEEP; /* its restart policy was faster */
 		v->phase = UP_STARTING;
 	}
-	if (v->phase == UP_STARTING && vm->state == VM_PAUSED && v->action == UP_KEEP) {
+	if (v->reloading) /* what is told is of before */
+		return;
+	if (v->phase == UP_STARTING && vm->state == VM_PAUSED && up_keeps(v)) {
 		if (!v->continued)
 			(void)monitor_request(v->conn, "cont", NULL, on_continued, v, NULL);
 		v->continued = true;
@@ -273,7 +292,7 @@ static void on_vm(void *data, const struct vm_record *vm)
 					  vm->health_detail != NULL ? ": " : "",
 					  vm->health_detail != NULL ? vm->health_detail : "");
 
-			fail_with(v, ERR_TIMEOUT, text);
+			up_fail_with(v, ERR_TIMEOUT, text);
 		}
 	} else if (vm->reachable || engine_health_bypassed()) {
 		reached(v, UP_READY, "ready");
@@ -292,7 +311,7 @@ static void attach_again(struct up_vm *v, const struct vm_status *now)
 	if (r == 0)
 		error_set(&why, ERR_START, "it ended together with its monitor");
 	if (r <= 0)
-		fail(v, &why);
+		up_fail(v, &why);
 	else if (v->phase != UP_STOPPING)
 		ask_reach(v);
 }
@@ -310,24 +329,24 @@ static void on_end(void *data, struct holos_error *end)
 		return;
 	if (end != NULL && end->code == ERR_TIMEOUT) { /* it lives and does not answer */
 		error_copy(&why, end);
-		fail(v, &why);
+		up_fail(v, &why);
 		return;
 	}
 	now.dir =
 		state_path(v->up->e->state, "instances/%s/%s", v->up->project->name, v->plan->name);
 	r = vm_status_refresh(v->up->e->state, v->up->project->name, &now, &why);
 	if (r < 0) {
-		fail(v, &why);
+		up_fail(v, &why);
 	} else if (!vm_state_is_up(now.vm->state) && !now.alive.monitor && !now.alive.qemu) {
 		is_down(v, now.vm);
 	} else if (now.alive.qemu && ++v->attached <= ATTEMPTS_MAX) {
 		attach_again(v, &now); /* its monitor died: another one adopts QEMU */
 	} else if (now.vm->warning != NULL) {
-		fail_with(v, ERR_START, now.vm->warning);
+		up_fail_with(v, ERR_START, now.vm->warning);
 	} else if (end != NULL) {
-		fail_with(v, ERR_START, end->message);
+		up_fail_with(v, ERR_START, end->message);
 	} else {
-		fail_with(v, ERR_START, "its monitor ended unexpectedly");
+		up_fail_with(v, ERR_START, "its monitor ended unexpectedly");
 	}
 	instance_record_destroy(now.rec);
 	vm_record_destroy(now.vm);
@@ -399,7 +418,9 @@ static void start(struct up_vm *v)
 	int r = 0;
 
 	v->phase = UP_STARTING;
-	if (v->action == UP_KEEP)
+	v->reloading = false;
+	v->started = true;
+	if (up_keeps(v))
 		v->action = UP_START;
 	monitor_conn_destroy(steal_ptr(&v->conn));
 	if (u->prepare.qemu == NULL) /* it went down since the plan was made */
@@ -415,12 +436,51 @@ static void start(struct up_vm *v)
 	if (r == 0)
 		r = attach_start(u->e, dir, false, on_vm, on_end, v, &v->conn, &why);
 	if (r < 0) {
-		fail(v, &why);
+		up_fail(v, &why);
 		return;
 	}
 	engine_phase(u->e, v->plan->name, "starting", 0, NULL);
 	ask_reach(v);
 }
+
+/* ---- what it takes up as it runs --------------------------------------------- */
+
+static void not_live(struct up_vm *v, const char *why)
+{
+	engine_warn(v->up->e, "%s: what changed takes effect when it starts next: %s",
+		    v->plan->name, why);
+}
+
+static void on_reloaded(void *data, struct json_object *answer, const struct holos_error *err)
+{
+	struct up_vm *v = data;
+	_cleanup_(error_destroyp) struct holos_error *why = NULL;
+
+	v->reloading = false;
+	if (answer == NULL)
+		not_live(v, err->message);
+	else if (live_record(&v->up->prepare, v->plan, v->rec, &why) < 0)
+		not_live(v, why->message);
+	/* An event with the VM as it is now follows, or the end of the connection. */
+	if (v->conn != NULL)
+		(void)monitor_request(v->conn, "subscribe", NULL, NULL, v, NULL);
+}
+
+static int take_up_live(struct up_vm *v, struct holos_error **err)
+{
+	struct up *u = v->up;
+	int r = read_record(v, err);
+
+	if (r == 0)
+		r = live_write(&u->prepare, v->plan, v->rec, err);
+	if (r == 0)
+		r = monitor_request(v->conn, "reload", NULL, on_reloaded, v, err);
+	if (r == 0)
+		v->reloading = true;
+	return r;
+}
+
+/* ---- its turn ------------------------------------------------------------------ */
 
 /* It runs: get hold of its monitor. */
 static void attach(struct up_vm *v, bool stop)
@@ -430,27 +490,52 @@ static void attach(struct up_vm *v, bool stop)
 
 	v->phase = stop ? UP_STOPPING : UP_STARTING;
 	r = attach_vm(v->up->e, v->status, on_vm, on_end, v, &v->conn, &why);
+	if (r == 0 && v->early) { /* it went down since we looked */
+		made_room(v);
+		return;
+	}
 	if (r == 0) {
-		start(v); /* it went down since we looked */
+		start(v);
 		return;
 	}
 	if (r == 1 && stop && !v->going_down) {
 		engine_phase(v->up->e, v->plan->name, "stopping", 0, NULL);
 		r = monitor_request(v->conn, "stop", NULL, NULL, v, &why);
 	}
+	if (r == 1 && v->action == UP_LIVE)
+		r = take_up_live(v, &why);
 	if (r < 0)
-		fail(v, &why);
+		up_fail(v, &why);
 	else if (!stop)
 		ask_reach(v);
 }
 
-static void begin(struct up_vm *v)
+void up_stop_early(struct up_vm *v)
+{
+	v->began_ns = clock_now_ns();
+	v->early = true;
+	attach(v, true);
+}
+
+static void fail_stuck(struct up_vm *v)
+{
+	_cleanup_(freep) char *why = plan_diff_text(plan_diffs_of(&v->diffs, PLAN_RECREATE));
+	_cleanup_(error_destroyp) struct holos_error *err = NULL;
+
+	error_set(&err, ERR_FAILED, "it cannot start before it has a new root disk: %s", why);
+	error_hint(&err, "holos up --recreate %s destroys the old one; volumes are kept",
+		   v->plan->service->name);
+	up_fail(v, &err);
+}
+
+void up_begin(struct up_vm *v)
 {
 	v->began_ns = clock_now_ns();
 	switch (v->action) {
 	case UP_NOTHING:
 		break;
 	case UP_KEEP:
+	case UP_LIVE:
 		attach(v, false);
 		break;
 	case UP_RESTART:
@@ -466,214 +551,8 @@ static void begin(struct up_vm *v)
 	case UP_CREATE:
 		start(v);
 		break;
-	}
-}
-
-/* ---- the graph ----------------------------------------------------------------- */
-
-enum met { NOT_YET, MET, NEVER };
-
-static bool far_enough(const struct up_vm *v, enum dep_condition condition)
-{
-	switch (condition) {
-	case DEP_STARTED:
-		return v->phase == UP_RUNNING || v->phase == UP_READY || v->phase == UP_COMPLETED;
-	case DEP_AUTO:
-		return health_of(v)->set ? v->phase == UP_READY : far_enough(v, DEP_STARTED);
-	case DEP_HEALTHY:
-		return v->phase == UP_READY;
-	case DEP_COMPLETED:
-		return v->phase == UP_COMPLETED;
-	}
-	return false;
-}
-
-static enum met dependency_met(const struct up *u, const struct dependency *d)
-{
-	enum met met = MET;
-
-	for (size_t i = 0; i < u->n; i++) {
-		const struct up_vm *v = &u->vms[i];
-
-		if (v->service != d->service || v->action == UP_NOTHING)
-			continue;
-		if (v->phase == UP_FAILED)
-			return d->required ? NEVER : MET;
-		if (v->phase == UP_COMPLETED && d->condition == DEP_HEALTHY)
-			return NEVER;
-		if (!far_enough(v, d->condition))
-			met = NOT_YET;
-	}
-	return met;
-}
-
-static enum met dependencies_met(const struct up_vm *v, const char **failed)
-{
-	const struct service *s = v->plan->service;
-	enum met met = MET;
-
-	for (size_t i = 0; i < s->n_depends_on; i++) {
-		enum met one = dependency_met(v->up, &s->depends_on[i]);
-
-		if (one == NEVER) {
-			*failed = s->depends_on[i].name;
-			return NEVER;
-		}
-		if (one == NOT_YET)
-			met = NOT_YET;
-	}
-	return met;
-}
-
-/* Another command may have changed things while the project was free: what is
- * still to be done is decided anew. */
-static int look_again(struct up *u, struct holos_error **err)
-{
-	_cleanup_(project_record_destroyp) struct project_record *rec = NULL;
-	struct project_status *now;
-	int r = project_record_read(u->e->state, u->project->name, &rec, NULL);
-
-	if (r < 0 || strcmp(rec->id, u->rec->id) != 0)
-		return error_set(err, ERR_FAILED, "another command removed the project meanwhile");
-	r = project_status_read(u->e->state, u->project->name, &now, err);
-	if (r < 0)
-		return r;
-	r = project_status_check(now, err);
-	if (r < 0) {
-		project_status_destroy(now);
-		return r;
-	}
-	for (size_t i = 0; i < u->n; i++) { /* no pointer into the old one may stay */
-		struct up_vm *v = &u->vms[i];
-
-		if (v->status != NULL)
-			v->status = project_status_vm(now, v->plan->name);
-	}
-	project_status_destroy(u->now);
-	u->now = now;
-	for (size_t i = 0; i < u->n && r == 0; i++) {
-		if (u->vms[i].action != UP_NOTHING && u->vms[i].phase == UP_WAITING)
-			r = up_decide(u, &u->vms[i], err);
-	}
-	return r;
-}
-
-/* The project is ours to change: locked, and what we know of it is true. */
-static int hold(struct up *u, struct holos_error **err)
-{
-	int r;
-
-	if (u->lock != NULL)
-		return 0;
-	r = engine_lock(u->e, u->project->name, &u->lock, err);
-	return r == 0 ? look_again(u, err) : r;
-}
-
-/* Begin, or give up, what can be begun or given up now.  True when something
- * was: then others may be due. */
-static bool begin_some(struct up *u)
-{
-	unsigned starting = 0;
-	bool any = false;
-
-	for (size_t i = 0; i < u->n; i++)
-		starting += u->vms[i].phase == UP_STARTING || u->vms[i].phase == UP_STOPPING;
-	for (size_t i = 0; i < u->n; i++) {
-		struct up_vm *v = &u->vms[i];
-		_cleanup_(error_destroyp) struct holos_error *why = NULL;
-		const char *failed = NULL;
-		enum met met;
-
-		if (v->action == UP_NOTHING || v->phase != UP_WAITING)
-			continue;
-		met = dependencies_met(v, &failed);
-		if (met == NEVER) {
-			_cleanup_(freep) char *text =
-				xasprintf("not started: it needs %s, which failed", failed);
-
-			v->began_ns = clock_now_ns();
-			fail_with(v, ERR_FAILED, text);
-		} else if (met == MET && starting < engine_parallel(u->e)) {
-			if (hold(u, &why) < 0)
-				fail(v, &why);
-			else if (v->phase == UP_WAITING) /* as it still is after another look */
-				begin(v);
-			starting += v->phase == UP_STARTING || v->phase == UP_STOPPING;
-		} else {
-			continue;
-		}
-		any = true;
-	}
-	return any;
-}
-
-/* Is there something to wait for?  Frees the project while that is guests only. */
-static bool pending(struct up *u)
-{
-	bool changing = false, waiting = false;
-
-	for (size_t i = 0; i < u->n; i++) {
-		const struct up_vm *v = &u->vms[i];
-
-		if (v->action == UP_NOTHING)
-			continue;
-		changing = changing || v->phase == UP_STARTING || v->phase == UP_STOPPING;
-		waiting = waiting || v->phase == UP_WAITING ||
-			  (v->wants_ready && v->phase == UP_RUNNING) ||
-			  (v->wants_completed && (v->phase == UP_RUNNING || v->phase == UP_READY));
-	}
-	if (!changing)
-		state_unlock(steal_ptr(&u->lock));
-	return changing || waiting;
-}
-
-static void on_timeout(void *data)
-{
-	struct up *u = data;
-
-	u->timer = NULL;
-	u->timed_out = true;
-	loop_quit(u->e->loop);
-}
-
-static void time_out(struct up *u)
-{
-	for (size_t i = 0; i < u->n; i++) {
-		struct up_vm *v = &u->vms[i];
-
-		if (v->action == UP_NOTHING || v->phase == UP_READY || v->phase == UP_COMPLETED ||
-		    v->phase == UP_FAILED || (v->phase == UP_RUNNING && !v->wants_ready))
-			continue;
-		fail_with(v, ERR_TIMEOUT,
-			  v->phase == UP_RUNNING   ? "not healthy in time (--wait-timeout)"
-			  : v->phase == UP_WAITING ? "not started in time (--wait-timeout)"
-						   : "not running in time (--wait-timeout)");
-	}
-}
-
-void up_run(struct up *u)
-{
-	if (u->o->wait_timeout_ns != 0)
-		u->timer = loop_add_timer(u->e->loop, clock_now_ns() + u->o->wait_timeout_ns,
-					  on_timeout, u);
-	while (!u->e->interrupted && !u->timed_out) {
-		while (begin_some(u))
-			;
-		if (!pending(u))
-			break;
-		loop_resume(u->e->loop);
-		(void)loop_run_once(u->e->loop, UINT64_MAX);
-	}
-	loop_remove_timer(u->timer);
-	u->timer = NULL;
-	if (u->timed_out)
-		time_out(u);
-	for (size_t i = 0; i < u->n; i++)
-		monitor_conn_destroy(steal_ptr(&u->vms[i].conn));
-	if (u->e->interrupted && u->result == 0) {
-		u->result = error_set(u->err, ERR_INTERRUPTED, "interrupted");
-		error_hint(u->err,
-			   "what was begun goes on by itself: holos ps shows it, holos up brings "
-			   "up the rest, holos down removes it all");
+	case UP_STUCK:
+		fail_stuck(v);
+		break;
 	}
 }

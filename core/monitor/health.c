@@ -376,6 +376,7 @@ void health_reload(struct monitor *m)
 	m->vm->health = m->launch->health.set ? VM_HEALTH_STARTING : VM_HEALTH_NONE;
 	m->vm->health_failures = 0;
 	record_set(&m->vm->health_detail, NULL);
+	record_details(m);
 	health_up(m, reached);
 }
 

@@ -20,11 +20,6 @@ enum plan_change { PLAN_KEEP, PLAN_LIVE, PLAN_RESTART, PLAN_RECREATE };
 /* The caller owns the result. */
 struct json_object *plan_spec(const struct project *project, const struct service *service);
 
-/* What turning `was` into `is` takes: the dearest class with a difference.
- * changes (may be NULL) gets a line per member that differs, dearest first:
- * "vm.memory_mb: (default) -> 1024".  A NULL `was` is a recreate. */
-enum plan_change plan_spec_compare(struct json_object *was, struct json_object *is,
-				   struct strv *changes);
 const char *plan_change_name(enum plan_change c); /* "keep", "live", ... */
 
 /* SHA-256 over the specs of all services, in hex. */

@@ -5,7 +5,8 @@
 #include "harness.h"
 
 #include <base/jsonx.h>
-#include <plan/spec.h>
+#include <compose/place.h>
+#include <plan/diff.h>
 
 /* The service "web" of a file of one line of its members and one of the rest. */
 static struct json_object *spec_of(const char *members, const char *rest)
@@ -19,6 +20,16 @@ static struct json_object *spec_of(const char *members, const char *rest)
 	_cleanup_(project_destroyp) struct project *p = load_text(yaml);
 
 	return plan_spec(p, project_service(p, "web"));
+}
+
+/* All differences, a line each; the caller frees. */
+static char *told_of(const struct plan_diffs *d)
+{
+	_cleanup_(strv_finish) struct strv lines = STRV_INIT;
+
+	for (size_t i = 0; i < d->n; i++)
+		strv_take(&lines, plan_diff_text(&d->v[i]));
+	return strv_join(lines.v, "\n");
 }
 
 #define KEEP     PLAN_KEEP
@@ -54,10 +65,13 @@ static const struct {
 	{ "cloud_init: {packages: [curl, vim]}", "cloud_init: {packages: [vim, curl]}", RECREATE,
 	  "cloud_init.packages: [\"curl\",\"vim\"] -> [\"vim\",\"curl\"]" },
 	{ MIN, "cloud_init: {write_files: [{path: /a, content: b}]}", RECREATE,
-	  "cloud_init.write_files: (default) -> [{\"content\":\"b\",\"path\":\"/a\"}]" },
+	  "cloud_init.write_files[0]: (none) -> {\"content\":\"(1 byte)\",\"path\":\"/a\"}" },
 	{ "cloud_init: {write_files: [{path: /a, permissions: \"0600\"}]}",
 	  "cloud_init: {write_files: [{path: /a, permissions: \"0644\"}]}", RECREATE,
-	  "cloud_init.write_files: " },
+	  "cloud_init.write_files[0].permissions: \"0600\" -> (default)" },
+	{ "cloud_init: {write_files: [{path: /a, content: ab}]}",
+	  "cloud_init: {write_files: [{path: /a, content: abc}]}", RECREATE,
+	  "cloud_init.write_files[0].content: (2 bytes) -> (3 bytes)" },
 	{ MIN, "cloud_init: {bootcmd: [date]}", RECREATE,
 	  "cloud_init.bootcmd: (default) -> [\"date\"]" },
 	{ "cloud_init: {runcmd: [date]}", "cloud_init: {runcmd: [[date]]}", RECREATE,
@@ -74,27 +88,41 @@ static const struct {
 	{ MIN, "vm: {extra_args: [\"-vga\", std]}", RESTART,
 	  "vm.extra_args: (default) -> [\"-vga\",\"std\"]" },
 	{ MIN, "ports: [\"8080:80\"]", RESTART,
-	  "ports: (default) -> "
-	  "[{\"host_ip\":\"127.0.0.1\",\"protocol\":\"tcp\",\"published\":\"8080\"," },
-	{ "ports: [\"8080:80\"]", "ports: [\"8080:80/udp\"]", RESTART, "\"protocol\":\"udp\"" },
-	{ "ports: [\"80\"]", "ports: [\"0.0.0.0::80\"]", RESTART, "ports: " },
+	  "ports[0]: (none) -> "
+	  "{\"host_ip\":\"127.0.0.1\",\"protocol\":\"tcp\",\"published\":\"8080\"," },
+	{ "ports: [\"8080:80\"]", "ports: [\"8080:80/udp\"]", RESTART,
+	  "ports[0].protocol: \"tcp\" -> \"udp\"" },
+	{ "ports: [\"80\", \"8080:81\"]", "ports: [\"8081:81\", \"80\"]", RESTART,
+	  "ports[0].published: \"8080\" -> \"8081\"" },
+	{ "ports: [\"80\", \"81\"]", "ports: [\"81\"]", RESTART, "ports[0]: {\"host_ip\"" },
+	{ "ports: [\"80\", \"81\"]", "ports: [\"81\", \"80\"]", RESTART, "ports: [{\"host_ip\"" },
+	{ "ports: [\"80\"]", "ports: [\"0.0.0.0::80\"]", RESTART,
+	  "ports[0].host_ip: \"127.0.0.1\" -> \"0.0.0.0\"" },
 	{ "ports: [\"8000:80\"]", "ports: [\"8000-8010:80\"]", RESTART,
-	  "\"published\":\"8000-8010\"" },
+	  "ports[0].published: \"8000\" -> \"8000-8010\"" },
 	{ MIN, "volumes: [\"data:/a\"]", RESTART,
-	  "volumes: (default) -> [{\"source\":\"data\",\"target\":\"/a\"," },
+	  "volumes[0]: (none) -> {\"source\":\"data\",\"target\":\"/a\"," },
 	{ MIN, "volumes: [\"/data:/a\"]", RESTART,
-	  "volumes: (default) -> [{\"source\":\"/data\",\"target\":\"/a\"," },
+	  "volumes[0]: (none) -> {\"source\":\"/data\",\"target\":\"/a\"," },
 	{ "volumes: [\"data:/a\"]", "volumes: [\"data:/a:ro\"]", RESTART,
-	  "\"type\":\"volume\"}] -> [{\"read_only\":true," },
+	  "volumes[0].read_only: (default) -> true" },
 	{ "vm: {uefi: true}", "devices: [{pci: \"0000:01:00.0\"}], vm: {uefi: true}", RESTART,
-	  "devices: (default) -> [{\"pci\":\"0000:01:00.0\"}]" },
+	  "devices[0]: (none) -> {\"pci\":\"0000:01:00.0\"}" },
 	{ "devices: [{pci: \"0000:01:00.0\"}]",
 	  "devices: [{pci: \"0000:01:00.0\", rom_file: /rom}]", RESTART,
-	  "\"rom_file\":\"/rom\"}]" },
+	  "devices[0].rom_file: (default) -> \"/rom\"" },
 	{ MIN, "networks: [back]", RESTART, "networks.back: (default) -> {}" },
 	{ "networks: [back]", "networks: {back: {aliases: [www]}}", RESTART,
 	  "networks.back.aliases: (default) -> [\"www\"]" },
 	{ MIN, "environment: {A: b}", RESTART, "environment.A: (default) -> \"b\"" },
+	{ "environment: {DB_PASSWORD: a}", "environment: {DB_PASSWORD: b}", RESTART,
+	  "environment.DB_PASSWORD: (hidden) -> (hidden)" },
+	{ MIN, "environment: {API_KEY: a, T: \"x\"}", RESTART,
+	  "environment.API_KEY: (default) -> (hidden)" },
+	{ MIN,
+	  "environment: {A: "
+	  "0123456789012345678901234567890123456789012345678901234567890123456789}",
+	  RESTART, "\"012345678901234567890123456789012345678901234567890123456...\"" },
 	{ MIN, "extra_hosts: {gw: 10.0.0.1}", RESTART,
 	  "extra_hosts.gw: (default) -> \"10.0.0.1\"" },
 	/* Nothing but a note. */
@@ -137,7 +165,7 @@ START_TEST(change)
 {
 	_cleanup_(json_putp) struct json_object *was = NULL;
 	_cleanup_(json_putp) struct json_object *is = NULL;
-	_cleanup_(strv_finish) struct strv told = STRV_INIT;
+	_cleanup_(plan_diffs_finish) struct plan_diffs told = { 0 };
 	_cleanup_(freep) char *all = NULL;
 	enum plan_change got;
 
@@ -145,7 +173,7 @@ START_TEST(change)
 	was = spec_of(changes[_i].was, REST);
 	is = spec_of(changes[_i].is, REST);
 	got = plan_spec_compare(was, is, &told);
-	all = strv_join(told.v, "\n");
+	all = told_of(&told);
 	ck_assert_msg(got == changes[_i].change, "%s -> %s: %s\n%s", changes[_i].was,
 		      changes[_i].is, plan_change_name(got), all);
 	ck_assert_int_eq(plan_spec_compare(was, is, NULL), got);
@@ -230,11 +258,11 @@ START_TEST(record)
 {
 	_cleanup_(json_putp) struct json_object *was = parse(records[_i].was);
 	_cleanup_(json_putp) struct json_object *is = spec_of(MIN, "");
-	_cleanup_(strv_finish) struct strv told = STRV_INIT;
+	_cleanup_(plan_diffs_finish) struct plan_diffs told = { 0 };
 	_cleanup_(freep) char *all = NULL;
 
 	ck_assert_int_eq(plan_spec_compare(was, is, &told), records[_i].change);
-	all = strv_join(told.v, "\n");
+	all = told_of(&told);
 	assert_has(all, records[_i].says);
 }
 END_TEST
@@ -258,13 +286,13 @@ START_TEST(dearest_first)
 	_cleanup_(json_putp) struct json_object *was = spec_of(MIN, "");
 	_cleanup_(json_putp) struct json_object *is =
 		spec_of("labels: {a: b}, vm: {vcpu: 2}, image_os: openrc", "");
-	_cleanup_(strv_finish) struct strv told = STRV_INIT;
+	_cleanup_(plan_diffs_finish) struct plan_diffs told = { 0 };
 
 	plan_spec_compare(was, is, &told);
 	ck_assert_uint_eq(told.n, 3);
-	ck_assert_int_eq(strncmp(told.v[0], "image_os", 8), 0);
-	ck_assert_int_eq(strncmp(told.v[1], "vm.vcpu", 7), 0);
-	ck_assert_int_eq(strncmp(told.v[2], "labels", 6), 0);
+	ck_assert_int_eq(strncmp(told.v[0].path, "image_os", 8), 0);
+	ck_assert_int_eq(strncmp(told.v[1].path, "vm.vcpu", 7), 0);
+	ck_assert_int_eq(strncmp(told.v[2].path, "labels", 6), 0);
 }
 END_TEST
 
@@ -308,6 +336,58 @@ START_TEST(project_hash)
 }
 END_TEST
 
+/* Where a difference stands in the file, by its text and what it says there. */
+static const struct {
+	const char *yaml; /* with | where the place is due */
+	const char *keys[5];
+} places[] = {
+	{ "services:\n  web:\n    image: |x\n", { "image" } },
+	{ "services:\n  web: {image: x, vm: {vcpu: |2}}\n", { "vm", "vcpu" } },
+	{ "services:\n  web: {image: x, vm: {memory: |2G}}\n", { "vm", "memory_mb" } },
+	{ "services:\n  web: {image: x, |vm: {vcpu: 2}}\n", { "vm", "memory_mb" } },
+	{ "services:\n  |web:\n    image: x\n", { "labels", "a" } },
+	{ "services:\n  web:\n    image: x\n    labels:\n      - a=b\n      - |b=c\n",
+	  { "labels", "b" } },
+	{ "services:\n  web: {image: x, labels: {\"a.b\": |c}}\n", { "labels", "a.b" } },
+	{ "services:\n  web: {image: x, ports: [\"80\", |\"8080:81\"]}\n",
+	  { "ports", "[1]", "published" } },
+	{ "services:\n  web: {image: x, ports: [{target: 80, published: |90}]}\n",
+	  { "ports", "[0]", "published" } },
+	{ "services:\n  web: {image: x, |ports: [\"80\"]}\n", { "ports", "[3]" } },
+	{ "services:\n  web: {image: x, volumes: [\"d:/d\"]}\nvolumes:\n  d: {size: |5G}\n",
+	  { PLACE_VOLUMES, "d", "size" } },
+	{ "services:\n  web: {image: x}\nnetworks: {default: {subnet: |10.9.0.0/24}}\n",
+	  { PLACE_NETWORKS, "default", "subnet" } },
+	{ "services:\n  web: {image: x}\n", { PLACE_NETWORKS, "default", "subnet" } },
+};
+
+START_TEST(place)
+{
+	_cleanup_(freep) char *yaml = xstrdup(places[_i].yaml);
+	_cleanup_(project_destroyp) struct project *p = NULL;
+	_cleanup_(strv_finish) struct strv keys = STRV_INIT;
+	char *due = strchr(yaml, '|'), *start = due;
+	unsigned line = 0, column = 0;
+	struct mark mark;
+
+	if (due != NULL) {
+		memmove(due, due + 1, strlen(due));
+		line = 1;
+		for (char *c = yaml; c < due; c++)
+			line += *c == '\n';
+		while (start > yaml && start[-1] != '\n')
+			start--;
+		column = (unsigned)(due - start) + 1;
+	}
+	p = load_text(yaml);
+	for (size_t i = 0; i < 5 && places[_i].keys[i] != NULL; i++)
+		strv_add(&keys, places[_i].keys[i]);
+	mark = project_place(p, "web", keys.v);
+	ck_assert_uint_eq(mark.line, line);
+	ck_assert_uint_eq(mark.column, column);
+}
+END_TEST
+
 static void add_tests(TCase *c)
 {
 	tcase_add_checked_fixture(c, make_test_dir, remove_test_dir);
@@ -319,6 +399,7 @@ static void add_tests(TCase *c)
 	tcase_add_test(c, dearest_first);
 	tcase_add_test(c, names_of_changes);
 	tcase_add_loop_test(c, project_hash, 0, N(hashes));
+	tcase_add_loop_test(c, place, 0, N(places));
 }
 
 int main(void)
