@@ -396,6 +396,15 @@ static struct json_object *exit_json(const struct vm_exit *e)
 	return o;
 }
 
+/* As of its last start or `up`. */
+static struct json_object *labels_json(const struct instance_record *rec)
+{
+	struct json_object *live = rec != NULL ? jsonx_obj(rec->spec, "live") : NULL;
+	struct json_object *labels = jsonx_obj(live, "labels");
+
+	return labels != NULL ? json_object_get(labels) : json_object_new_object();
+}
+
 static struct json_object *vm_json(const struct vm_status *v)
 {
 	static const char never[] = "0001-01-01T00:00:00Z"; /* as the contract has it */
@@ -435,6 +444,7 @@ static struct json_object *vm_json(const struct vm_status *v)
 	jsonx_set_int(o, "restarts", vm->restarts);
 	jsonx_set(o, "exit", exit_json(&vm->exit));
 	jsonx_set_str(o, "address", address);
+	jsonx_set(o, "labels", labels_json(rec));
 	jsonx_set_str(o, "problem", v->problem != NULL ? v->problem : vm->warning);
 	return o;
 }

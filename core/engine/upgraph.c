@@ -88,6 +88,8 @@ static enum met ports_met(const struct up_vm *v, const struct up_vm **ret_holder
 
 		if (o == v || !o->yields || o->stopped || !up_starts(v) || !up_holds_port_of(o, v))
 			continue;
+		if (o->phase != UP_WAITING && o->phase != UP_STOPPING && o->phase != UP_FAILED)
+			continue; /* it is on its way up again */
 		*ret_holder = o;
 		if (o->phase == UP_FAILED)
 			return NEVER;
@@ -205,6 +207,18 @@ static bool is_changing(const struct up_vm *v)
 	return v->phase == UP_STARTING || v->phase == UP_STOPPING;
 }
 
+/* Ports that change hands: first of all they are given up.  Only while the
+ * project is ours; when it was not, another look may have found new ones. */
+static void make_room(struct up *u)
+{
+	for (size_t i = 0; i < u->n && u->lock != NULL; i++) {
+		struct up_vm *v = &u->vms[i];
+
+		if (v->yields && !v->stopped && v->phase == UP_WAITING && up_stops(v))
+			up_stop_early(v);
+	}
+}
+
 /* Begin, or give up, what can be begun or given up now.  True when something
  * was: then others may be due. */
 static bool begin_some(struct up *u)
@@ -212,6 +226,7 @@ static bool begin_some(struct up *u)
 	unsigned starting = 0;
 	bool any = false;
 
+	make_room(u);
 	for (size_t i = 0; i < u->n; i++)
 		starting += is_changing(&u->vms[i]);
 	for (size_t i = 0; i < u->n; i++) {
@@ -295,10 +310,6 @@ void up_run(struct up *u)
 	if (u->o->wait_timeout_ns != 0)
 		u->timer = loop_add_timer(u->e->loop, clock_now_ns() + u->o->wait_timeout_ns,
 					  on_timeout, u);
-	for (size_t i = 0; i < u->n; i++) {
-		if (u->vms[i].yields)
-			up_stop_early(&u->vms[i]);
-	}
 	while (!u->e->interrupted && !u->timed_out) {
 		while (begin_some(u))
 			;
