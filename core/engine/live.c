@@ -68,6 +68,8 @@ int live_write(struct prepare *p, const struct plan_vm *vm, const struct instanc
 	       struct holos_error **err)
 {
 	_cleanup_(launch_destroyp) struct launch *l = NULL;
+	_cleanup_(json_putp) struct json_object *was = NULL;
+	_cleanup_(json_putp) struct json_object *is = NULL;
 	_cleanup_(closep) int fd =
 		state_open_dir(p->e->state, false, "instances/%s/%s", p->project->name, vm->name);
 	int r;
@@ -80,8 +82,13 @@ int live_write(struct prepare *p, const struct plan_vm *vm, const struct instanc
 		return r;
 	if (strcmp(l->uuid, rec->uuid) != 0)
 		return error_set(err, ERR_FAILED, "%s/" LAUNCH_FILE " is for another VM", vm->name);
+	was = launch_encode(l);
 	live_fill(vm, l);
-	return launch_write(fd, l, err);
+	is = launch_encode(l);
+	if (json_object_equal(was, is))
+		return 0;
+	r = launch_write(fd, l, err);
+	return r < 0 ? r : 1;
 }
 
 int live_record(struct prepare *p, const struct plan_vm *vm, struct instance_record *rec,

@@ -14,7 +14,8 @@
 
 /* Set that part of a launch as the service has it. */
 void live_fill(const struct plan_vm *vm, struct launch *l);
-/* Bring launch.json of the VM that rec describes up to date. */
+/* Bring launch.json of the VM that rec describes up to date.  Returns 1, or 0 when
+ * it says the same as before (labels are not in it). */
 int live_write(struct prepare *p, const struct plan_vm *vm, const struct instance_record *rec,
 	       struct holos_error **err);
 /* Bring rec up to date and write it. */

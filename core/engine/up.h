@@ -71,8 +71,9 @@ struct up_vm {
 	struct monitor_conn *conn;
 	unsigned attempts; /* starts that a taken port spoilt */
 	unsigned attached; /* monitors of it that died on us */
-	uint64_t began_ns, done_ns;
-	bool started; /* by us: it counts for the time that was taken */
+	uint64_t began_ns;
+	uint64_t running_ns, done_ns; /* when QEMU ran, when it was ready or completed */
+	bool started;                 /* by us: it counts for the time that was taken */
 };
 
 /* A VM that the file does not want (any more). */

@@ -299,7 +299,7 @@ static void follow_restarts(struct up *u)
 			if (s->depends_on[d].restart && is_restarted(u, s->depends_on[d].service))
 				v->because = s->depends_on[d].name;
 		}
-		if (v->because == NULL || !up_keeps(v) || v->phase == UP_COMPLETED)
+		if (v->because == NULL || !up_keeps(v) || v->phase != UP_WAITING)
 			continue;
 		if (v->status->alive.qemu && !(v->blocked && cannot_start(v)))
 			v->action = UP_RESTART;

@@ -10,6 +10,12 @@
 
 #include <string.h>
 
+/* Is there a root disk that a guest may have written to? */
+static bool has_disk(const struct up_vm *v)
+{
+	return v->status != NULL && v->status->rec != NULL && v->status->rec->launched;
+}
+
 static const char *action_of(const struct up_vm *v)
 {
 	switch (v->action) {
@@ -23,8 +29,8 @@ static const char *action_of(const struct up_vm *v)
 		return "restart";
 	case UP_CREATE:
 		return "create";
-	case UP_RECREATE:
-		return "recreate";
+	case UP_RECREATE: /* what never started has nothing to lose: it is made at last */
+		return has_disk(v) ? "recreate" : "create";
 	case UP_STUCK:
 	case UP_NOTHING:
 		break;
@@ -84,9 +90,7 @@ static struct json_object *vm_json(const struct up_vm *v)
 	jsonx_set_str(o, "action", action_of(v));
 	jsonx_set_bool(o, "waits_for_recreate", v->blocked);
 	jsonx_set_bool(o, "stops", up_stops(v));
-	jsonx_set_bool(o, "destroys_root_disk",
-		       v->action == UP_RECREATE && v->status != NULL && v->status->rec != NULL &&
-			       v->status->rec->launched);
+	jsonx_set_bool(o, "destroys_root_disk", v->action == UP_RECREATE && has_disk(v));
 	jsonx_set(o, "reasons", reasons_of(v));
 	return o;
 }

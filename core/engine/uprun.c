@@ -231,12 +231,12 @@ static void is_running(struct up_vm *v, const struct vm_record *vm)
 	if (v->action != UP_KEEP)
 		note_ports(v, vm);
 	v->phase = UP_RUNNING;
-	v->done_ns = clock_now_ns();
+	v->running_ns = clock_now_ns();
 	engine_phase(v->up->e, v->plan->name,
 		     v->action == UP_KEEP   ? "already running"
 		     : v->action == UP_LIVE ? "updated as it runs"
 					    : "running",
-		     v->done_ns - v->began_ns, text);
+		     v->running_ns - v->began_ns, text);
 }
 
 static void on_continued(void *data, struct json_object *answer, const struct holos_error *err)
@@ -473,10 +473,11 @@ static int take_up_live(struct up_vm *v, struct holos_error **err)
 
 	if (r == 0)
 		r = live_write(&u->prepare, v->plan, v->rec, err);
-	if (r == 0)
+	if (r == 0) /* nothing that its monitor must know */
+		return live_record(&u->prepare, v->plan, v->rec, err);
+	if (r > 0)
 		r = monitor_request(v->conn, "reload", NULL, on_reloaded, v, err);
-	if (r == 0)
-		v->reloading = true;
+	v->reloading = r == 0;
 	return r;
 }
 

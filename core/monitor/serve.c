@@ -298,6 +298,8 @@ static void run_qmp(struct client *c, int64_t id, const char *command, struct js
 static void op_reload(struct client *c, int64_t id)
 {
 	_cleanup_(launch_destroyp) struct launch *fresh = NULL;
+	_cleanup_(json_putp) struct json_object *was = NULL;
+	_cleanup_(json_putp) struct json_object *is = NULL;
 	_cleanup_(error_destroyp) struct holos_error *err = NULL;
 	struct monitor *m = c->m;
 
@@ -309,9 +311,13 @@ static void op_reload(struct client *c, int64_t id)
 		refuse(c, id, ERR_FAILED, "launch.json is for another VM now");
 		return;
 	}
+	was = launch_encode(m->launch);
+	is = launch_encode(fresh);
 	launch_destroy(m->launch);
 	m->launch = steal_ptr(&fresh);
-	if (send_to(c, answer_ok(id)))
+	send_to(c, answer_ok(id));
+	/* What is known of its health stays true while the probe is the same. */
+	if (!json_object_equal(jsonx_obj(was, "health"), jsonx_obj(is, "health")))
 		health_reload(m);
 }
 

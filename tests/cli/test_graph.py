@@ -251,6 +251,14 @@ class PathTest(GraphTest):
         self.assertNotRegex(self.ok("up").err, "one by one")  # one level was started
         self.assertNotRegex(self.ok("up", "--progress", "quiet").err, "one by one")
 
+    def test_a_dependency_that_is_ready_late(self):
+        """What counts is when it was as far as the other one asked for."""
+        self.behave("db-0", qmp_delay_ms=100)
+        self.behave("app-0", start_delay_ms=300)
+        self.write(db='healthcheck: {test: "true"}',
+                   app="depends_on: {db: {condition: service_started}}")
+        self.assertRegex(self.ok("up", "--wait").err, self.LINE)
+
     def test_as_an_event(self):
         self.write(db="", app="depends_on: [db]")
         result = self.ok("up", "--progress", "json")

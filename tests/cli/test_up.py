@@ -237,6 +237,30 @@ class LiveTest(UpTest):
         self.assertLess(err.index("db-0: healthy"), err.index("web-0: starting"))
         self.assertEqual(self.starts("db-0"), 1)
 
+    def test_what_its_monitor_need_not_know(self):
+        """Labels: nothing is said to the monitor, and nothing known is forgotten."""
+        self.compose(BASE)
+        self.ok("up")
+        path = os.path.join(self.instance_dir("demo", "web-0"), "launch.json")
+        before = os.stat(path).st_mtime_ns
+        self.compose(BASE + "    labels: {a: b}\n")
+        self.assertIn("web-0: updated as it runs", self.ok("up").err)
+        self.assertEqual(os.stat(path).st_mtime_ns, before)
+        self.assertEqual(self.instances("demo")["web-0"]["labels"], {"a": "b"})
+        self.assertEqual(self.actions(), {"db-0": "keep", "web-0": "keep"})
+
+    def test_another_policy_leaves_health_alone(self):
+        text = BASE + '    healthcheck: {test: "true", interval: 1h}\n'
+        self.compose(text)
+        self.ok("up", "--wait")
+        vm = self.read_json(self.instance_dir("demo", "web-0"), "vm.json")
+        self.compose(text + "    restart: always\n")
+        self.ok("up")
+        now = self.read_json(self.instance_dir("demo", "web-0"), "vm.json")
+        self.assertEqual({k: now[k] for k in now if k.startswith("health")},
+                         {k: vm[k] for k in vm if k.startswith("health")})
+        self.assertEqual(self.launch("web-0")["restart"]["policy"], "always")
+
     def test_an_older_monitor(self):
         """It has no "reload": nothing is lost, the next start takes it up."""
         self.compose(BASE)
