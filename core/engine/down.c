@@ -15,8 +15,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static int remove_chosen(struct engine *e, const struct project_status *p, const bool *chosen,
-			 struct holos_error **err)
+int remove_chosen(struct engine *e, const struct project_status *p, const bool *chosen,
+		  struct holos_error **err)
 {
 	_cleanup_(strv_finish) struct strv names = STRV_INIT;
 	int r;

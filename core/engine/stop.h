@@ -22,4 +22,8 @@ void stop_choose(const struct project_status *p, const char *const *names, bool 
 int stop_chosen(struct engine *e, struct project_status *p, const bool *chosen,
 		const struct stop_options *o, bool warn, struct holos_error **err);
 
+/* Remove the chosen ones, which are down, with their root disks (down.c). */
+int remove_chosen(struct engine *e, const struct project_status *p, const bool *chosen,
+		  struct holos_error **err);
+
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * upremove.c - take away VMs that the file does not want, when that is allowed:
- * dependents first, the highest index first, and their root disks with them.
- * Volumes stay, also those of one replica.
+ * dependents first, and their root disks with them.  Volumes stay, also those of
+ * one replica.
  */
 #include <base/alloc.h>
 #include <engine/stop.h>
@@ -10,7 +10,6 @@
 
 int up_remove_surplus(struct up *u, struct holos_error **err)
 {
-	const char *project = u->project->name;
 	_cleanup_(freep) bool *chosen = xcalloc(u->was->n_vms, sizeof(bool));
 	struct stop_options options = { 0 };
 	bool any = false;
@@ -23,14 +22,5 @@ int up_remove_surplus(struct up *u, struct holos_error **err)
 	if (!any)
 		return 0;
 	r = stop_chosen(u->e, u->was, chosen, &options, false, err);
-	for (size_t i = u->n_surplus; i-- > 0 && r == 0;) {
-		const char *name = u->surplus[i].status->name;
-
-		if (!u->surplus[i].allowed)
-			continue;
-		r = state_discard_instance(u->e->state, project, name, err);
-		if (r == 0)
-			engine_phase(u->e, name, "removed", 0, NULL);
-	}
-	return r == 0 ? state_sweep_discarded(u->e->state, project, err) : r;
+	return r == 0 ? remove_chosen(u->e, u->was, chosen, err) : r;
 }
