@@ -35,7 +35,7 @@ class GraphTest(FakeTest):
 
 class DependencyTest(GraphTest):
     def test_conditions(self):
-        self.behave("job-0", guest_poweroff_after_ms=100)
+        self.behave("job-0", guest_poweroff_after_ms=600)
         self.write(a='healthcheck: {test: "true"}', job="",
                    b="depends_on: {a: {condition: service_healthy}}",
                    c="depends_on: {job: {condition: service_completed_successfully}}",
@@ -87,7 +87,7 @@ class DependencyTest(GraphTest):
         self.assertEqual(self.statuses("demo")["web-0"], "running")
 
     def test_one_shot_runs_once(self):
-        self.behave("job-0", guest_poweroff_after_ms=50)
+        self.behave("job-0", guest_poweroff_after_ms=600)
         self.write(job="", web="depends_on: {job: {condition: service_completed_successfully}}")
         self.ok("up")
         self.ok("up")
