@@ -6,6 +6,9 @@
 #include <base/interrupt.h>
 #include <cli.h>
 
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <string.h>
 #include <strings.h>
@@ -16,13 +19,32 @@ bool cli_can_ask(void)
 	return isatty(STDIN_FILENO) && isatty(STDERR_FILENO);
 }
 
+/* Wait for a line, or for Ctrl-C, also for one that comes just before: signals
+ * arrive while ppoll(2) waits, and at no other time. */
+static bool wait_for_line(void)
+{
+	struct pollfd p = { .fd = STDIN_FILENO, .events = POLLIN };
+	sigset_t all, old;
+	int r = -1;
+
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &old);
+	while (r < 0 && !interrupt_asked()) {
+		r = ppoll(&p, 1, NULL, &old);
+		if (r < 0 && errno != EINTR)
+			break;
+	}
+	sigprocmask(SIG_SETMASK, &old, NULL);
+	return r > 0 && !interrupt_asked();
+}
+
 bool cli_yes(const char *question)
 {
 	char answer[16] = "";
 
 	fprintf(stderr, "%s? [y/N] ", question);
 	fflush(stderr);
-	if (fgets(answer, sizeof(answer), stdin) == NULL)
+	if (!wait_for_line() || fgets(answer, sizeof(answer), stdin) == NULL)
 		fputc('\n', stderr);
 	answer[strcspn(answer, "\n")] = '\0';
 	return strcasecmp(answer, "y") == 0 || strcasecmp(answer, "yes") == 0;

@@ -96,6 +96,7 @@ class DependencyTest(GraphTest):
         self.ok("up", "--recreate", "job")
         self.assertEqual(self.starts("job-0"), 2)
         self.assertEqual(self.starts("web-0"), 1)
+        self.wait_status("demo", "job-0", "stopped")
         self.ok("start", "job")
         self.assertEqual(self.starts("job-0"), 3)
 
