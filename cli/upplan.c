@@ -77,7 +77,8 @@ void cli_print_up_plan(struct json_object *plan)
 		_cleanup_(freep) char *image = printable(jsonx_str(o, "image", ""));
 
 		if (!jsonx_bool(o, "present", true))
-			printf("image %s is not here and would be made or downloaded first, for %s\n", image,
-			       jsonx_str(o, "service", ""));
+			printf("image %s is not here and would be made or downloaded first, for "
+			       "%s\n",
+			       image, jsonx_str(o, "service", ""));
 	}
 }

@@ -103,5 +103,5 @@ int live_record(struct prepare *p, const struct plan_vm *vm, struct instance_rec
 				 vm->name);
 	rec->grace_ns = vm->service->stop_grace_period_ns;
 	jsonx_set(rec->spec, "live", json_object_get(jsonx_obj(spec, "live")));
-	return instance_record_write(fd, rec, err);
+	return instance_record_write(fd, rec, true, err);
 }

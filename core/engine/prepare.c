@@ -401,8 +401,13 @@ int prepare_check(struct prepare *p, const struct plan_vm *vm, const struct inst
 
 	if (r == 0 && s->vm.root_disk != NULL)
 		r = prepare_check_disk(p->e, s->vm.root_disk, root_format(s, s->vm.root_disk), err);
-	if (r == 0 && rec != NULL)
-		r = check_root(vm, rec, dir, err);
+	if (r == 0 && rec != NULL) {
+		_cleanup_(closep) int fd =
+			open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+		r = fd >= 0 ? check_root(vm, rec, fd, dir, err)
+			    : error_sys(err, ERR_FAILED, errno, "cannot open %s", dir);
+	}
 	if (r == 0 && rec != NULL)
 		r = prepare_check_base(rec, err);
 	if (r == 0 && s->cloud_init.user_data != NULL) {

@@ -289,10 +289,10 @@ static void write_snapshot(struct up *u)
 {
 	_cleanup_(project_status_destroyp) struct project_status *now = NULL;
 	_cleanup_(error_destroyp) struct holos_error *why = NULL;
-	bool changed = false;
+	bool changed = u->n_surplus != 0;
 
 	for (size_t i = 0; i < u->n; i++)
-		changed = changed || up_starts(&u->vms[i]);
+		changed = changed || up_starts(&u->vms[i]) || u->vms[i].action == UP_LIVE;
 	if (!changed) /* the snapshot made before is as good */
 		return;
 	u->e->o.lock_wait_ns = 0;
