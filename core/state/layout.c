@@ -403,12 +403,14 @@ int state_restore_instance(const struct state *s, const char *project, const cha
 static void sweep_temporary(const struct state *s, const char *project)
 {
 	_cleanup_(freep) char *record = xasprintf("%s.json.", project);
+	_cleanup_(freep) char *brief = xasprintf("%s.brief.", project);
 	_cleanup_(freep) char *volumes = xasprintf("volumes/%s", project);
 	_cleanup_(freep) char *ssh = xasprintf("ssh/%s", project);
 
 	if (s->fd < 0)
 		return;
 	fs_sweep_temporary(s->fd, "projects", record);
+	fs_sweep_temporary(s->fd, "projects", brief);
 	fs_sweep_temporary(s->fd, volumes, "");
 	fs_sweep_temporary(s->fd, ssh, "");
 }
