@@ -327,7 +327,7 @@ int engine_up(struct engine *e, const struct up_options *o, struct holos_error *
 {
 	_cleanup_(strv_finish) struct strv losses = STRV_INIT;
 	_cleanup_(strv_finish) struct strv names = STRV_INIT;
-	struct up u = { .e = e, .o = o, .project = o->project, .began_ns = clock_now_ns() };
+	struct up u = { .e = e, .o = o, .project = o->project };
 	int r;
 
 	u.err = err;
@@ -343,7 +343,6 @@ int engine_up(struct engine *e, const struct up_options *o, struct holos_error *
 			return r;
 		u = (struct up){ .e = e, .o = o, .project = o->project, .err = err };
 		u.consents = yes ? &names : NULL;
-		u.began_ns = clock_now_ns();
 		r = begin(&u, NULL, NULL, err);
 	}
 	if (r == 0)

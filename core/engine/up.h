@@ -102,7 +102,6 @@ struct up {
 	struct up_surplus *surplus;
 	size_t n_surplus;
 	struct loop_timer *timer;
-	uint64_t began_ns;
 	bool timed_out;
 	int result; /* of the first failure */
 	struct holos_error **err;

@@ -74,7 +74,7 @@ void up_tell_path(const struct up *u)
 {
 	_cleanup_(strbuf_finish) struct strbuf b = STRBUF_INIT;
 	const struct up_vm *last = NULL;
-	uint64_t sum = 0, before;
+	uint64_t sum = 0, before, first = UINT64_MAX; /* not what images took before */
 	char all[32], single[32];
 
 	for (size_t i = 0; i < u->n; i++) {
@@ -83,6 +83,7 @@ void up_tell_path(const struct up *u)
 		if (!counts(v))
 			continue;
 		sum += end_of(v) - v->began_ns;
+		first = v->began_ns < first ? v->began_ns : first;
 		if (waited_for(u, v, &before) != NULL && (last == NULL || end_of(v) > end_of(last)))
 			last = v;
 	}
@@ -90,10 +91,10 @@ void up_tell_path(const struct up *u)
 		return;
 	add_chain(u, last, end_of(last), &b);
 	strbuf_addf(&b, "; %s in all, %s one by one",
-		    units_format_duration(end_of(last) - u->began_ns, all),
+		    units_format_duration(end_of(last) - first, all),
 		    units_format_duration(sum, single));
 	engine_emit(u->e, &(struct engine_event){ .kind = ENGINE_NOTE,
 						  .phase = "critical-path",
 						  .text = b.s,
-						  .elapsed_ns = end_of(last) - u->began_ns });
+						  .elapsed_ns = end_of(last) - first });
 }
