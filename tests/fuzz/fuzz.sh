@@ -6,7 +6,7 @@ target=${1:-compose} seconds=${2:-60}
 top=$(cd "$(dirname "$0")/../.." && pwd)
 build=$top/build/fuzz
 [ -f "$top/tests/fuzz/$target.c" ] || {
-	echo "fuzz: no target $target; there are: $(cd "$top/tests/fuzz" && ls ./*.dict | sed 's|./||; s|\.dict||' | tr '\n' ' ')" >&2
+	echo "fuzz: no target $target; there are: $(cd "$top/tests/fuzz" && printf '%s ' *.dict | sed 's/\.dict//g')" >&2
 	exit 2
 }
 cmake -S "$top" -B "$build" -G Ninja -DCMAKE_C_COMPILER=clang-14 -DCMAKE_BUILD_TYPE=RelWithDebInfo \

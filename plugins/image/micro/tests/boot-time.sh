@@ -2,7 +2,7 @@
 # boot-time.sh - seconds from QEMU's start to the end of a real `ssh true`, medians of 3,
 # and from the power button to QEMU's exit; direct boot and BIOS.
 set -u
-# shellcheck source=tests/lib.sh
+# shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
 RUNS=${RUNS:-3}
 

@@ -2,7 +2,7 @@
 # failures.sh - seeds that are wrong or absent, failing commands, a script as user-data,
 # reboot, a panic.
 set -u
-# shellcheck source=tests/lib.sh
+# shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 seed e "$USER1

@@ -3,7 +3,7 @@
 # second boot with the same instance-id and a grown disk, shares, volume, host key, status.
 # shellcheck disable=SC2016 # much of it is the guest's shell text
 set -u
-# shellcheck source=tests/lib.sh
+# shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 GZ=$(printf 'gzipped text\n' | gzip -9n | base64 -w 0)

@@ -1,7 +1,7 @@
 #!/bin/sh
 # pair.sh - two guests with two NICs each: they reach each other over socket multicast.
 set -u
-# shellcheck source=tests/lib.sh
+# shellcheck source=SCRIPTDIR/lib.sh
 . "$(dirname "$0")/lib.sh"
 
 for n in 1 2; do
