@@ -4,6 +4,7 @@
  */
 #include <base/alloc.h>
 #include <base/sha256.h>
+#include <compose/strmap.h>
 #include <plan/plan.h>
 
 #include <arpa/inet.h>
@@ -24,53 +25,67 @@ void plan_segment(const char *project, const char *id, const char *network,
 	ret->port = 10000 + ((unsigned)d[3] << 8 | d[4]) % 55000;
 }
 
-static const struct plan_past *find_past(const struct plan_past *past, size_t n, const char *vm,
-					 const char *network)
+/* A plan being made.  Looked up, not searched: a plan has up to 10,000 VMs. */
+struct draft {
+	struct plan *plan;
+	struct plan_past *past; /* by_nic() */
+	size_t n_past;
+	struct strmap macs; /* taken; the keys are the plan's and the past's */
+};
+
+static int by_nic(const void *pa, const void *pb)
 {
-	for (size_t i = 0; i < n; i++) {
-		if (strcmp(past[i].vm, vm) == 0 && strcmp(past[i].network, network) == 0)
-			return &past[i];
-	}
-	return NULL;
+	const struct plan_past *a = pa, *b = pb;
+	int c = strcmp(a->vm, b->vm);
+
+	return c != 0 ? c : strcmp(a->network, b->network);
 }
 
-static bool mac_taken(const struct plan *p, const struct plan_past *past, size_t n_past,
-		      const char *mac)
+static void draft_begin(struct draft *d, struct plan *p, const struct plan_past *past,
+			size_t n_past)
 {
+	*d = (struct draft){ .plan = p, .n_past = n_past, .macs = STRMAP_INIT };
+	d->past = xcalloc(n_past + 1, sizeof(*d->past));
 	for (size_t i = 0; i < n_past; i++) {
-		if (strcmp(past[i].mac, mac) == 0)
-			return true;
+		d->past[i] = past[i];
+		strmap_set(&d->macs, past[i].mac, 0);
 	}
-	for (size_t v = 0; v < p->n_vms; v++) {
-		for (size_t i = 0; i < p->vms[v].n_nics; i++) {
-			const char *other = p->vms[v].nics[i].mac;
+	qsort(d->past, n_past, sizeof(*d->past), by_nic);
+}
 
-			if (other != NULL && strcmp(other, mac) == 0)
-				return true;
-		}
-	}
-	return false;
+static void draft_finish(struct draft *d)
+{
+	strmap_finish(&d->macs);
+	free(d->past);
+}
+
+static const struct plan_past *find_past(const struct draft *d, const char *vm, const char *network)
+{
+	const struct plan_past key = { .vm = vm, .network = network };
+
+	return bsearch(&key, d->past, d->n_past, sizeof(key), by_nic);
 }
 
 /* The contract's MAC, 52:54:<nic>:h0:h1:<replica> over "PROJECT/SERVICE"; when
  * two services' hashes meet, the next one tries "PROJECT/SERVICE#1" and on. */
-static char *make_mac(const struct plan *p, const struct plan_past *past, size_t n_past,
-		      const struct plan_vm *vm, size_t nic)
+static char *make_mac(struct draft *d, const struct plan_vm *vm, size_t nic)
 {
 	unsigned kind = nic == 0 ? 1 : nic == 1 ? 0 : (unsigned)nic;
+	const char *project = d->plan->project->name;
 
 	for (unsigned salt = 0;; salt++) {
 		_cleanup_(freep) char *text =
-			salt == 0
-				? xasprintf("%s/%s", p->project->name, vm->service->name)
-				: xasprintf("%s/%s#%u", p->project->name, vm->service->name, salt);
+			salt == 0 ? xasprintf("%s/%s", project, vm->service->name)
+				  : xasprintf("%s/%s#%u", project, vm->service->name, salt);
 		_cleanup_(freep) char *mac = NULL;
-		uint8_t d[32];
+		uint8_t h[32];
 
-		sha256(text, strlen(text), d);
-		mac = xasprintf("52:54:%02x:%02x:%02x:%02x", kind, d[0], d[1], vm->index & 0xff);
-		if (!mac_taken(p, past, n_past, mac))
+		sha256(text, strlen(text), h);
+		mac = xasprintf("52:54:%02x:%02x:%02x:%02x", kind, h[0], h[1], vm->index & 0xff);
+		if (strmap_get(&d->macs, mac) == STRMAP_NONE) {
+			strmap_set(&d->macs, mac, 0);
 			return steal_ptr(&mac);
+		}
 	}
 }
 
@@ -101,17 +116,17 @@ static uint32_t offset_of(const struct network *net, const char *address)
 }
 
 /* Give every NIC in `network` an address: .2 upward, what exists keeps its own. */
-static int assign_addresses(struct plan *p, size_t network, const struct plan_past *past,
-			    size_t n_past, struct holos_error **err)
+static int assign_addresses(const struct draft *d, size_t network, struct holos_error **err)
 {
+	struct plan *p = d->plan;
 	const struct network *net = &p->project->networks[network];
 	uint32_t size = UINT32_C(1) << (32 - net->prefix);
 	_cleanup_(freep) bool *taken = xcalloc(size, sizeof(bool));
 	uint32_t next = 2;
 
-	for (size_t i = 0; i < n_past; i++) {
-		if (strcmp(past[i].network, net->name) == 0)
-			taken[offset_of(net, past[i].address)] = true;
+	for (size_t i = 0; i < d->n_past; i++) {
+		if (strcmp(d->past[i].network, net->name) == 0)
+			taken[offset_of(net, d->past[i].address)] = true;
 	}
 	for (size_t v = 0; v < p->n_vms; v++) {
 		for (size_t i = 1; i < p->vms[v].n_nics; i++) {
@@ -120,7 +135,7 @@ static int assign_addresses(struct plan *p, size_t network, const struct plan_pa
 
 			if (strcmp(nic->network, net->name) != 0)
 				continue;
-			old = find_past(past, n_past, p->vms[v].name, net->name);
+			old = find_past(d, p->vms[v].name, net->name);
 			if (old != NULL && offset_of(net, old->address) != 0) {
 				nic->address = xstrdup(old->address);
 				continue;
@@ -145,24 +160,22 @@ static int assign_addresses(struct plan *p, size_t network, const struct plan_pa
 	return 0;
 }
 
-static void add_vm(struct plan *p, const struct service *s, unsigned index,
-		   const struct plan_past *past, size_t n_past)
+static void add_vm(struct draft *d, const struct service *s, unsigned index)
 {
-	struct plan_vm *vm = &p->vms[p->n_vms];
+	struct plan_vm *vm = &d->plan->vms[d->plan->n_vms];
 
 	vm->service = s;
 	vm->index = index;
 	vm->name = xasprintf("%s-%u", s->name, index);
 	vm->n_nics = 1 + s->n_networks;
 	vm->nics = xcalloc(vm->n_nics, sizeof(*vm->nics));
-	p->n_vms++;
+	d->plan->n_vms++;
 	for (size_t i = 0; i < vm->n_nics; i++) {
 		const char *network = i == 0 ? PLAN_EXTERNAL : s->networks[i - 1].name;
-		const struct plan_past *old = find_past(past, n_past, vm->name, network);
+		const struct plan_past *old = find_past(d, vm->name, network);
 
 		vm->nics[i].network = xstrdup(network);
-		vm->nics[i].mac =
-			old != NULL ? xstrdup(old->mac) : make_mac(p, past, n_past, vm, i);
+		vm->nics[i].mac = old != NULL ? xstrdup(old->mac) : make_mac(d, vm, i);
 	}
 }
 
@@ -170,8 +183,10 @@ int plan_create(const struct project *project, const char *project_id, const str
 		size_t n_past, struct plan **ret, struct holos_error **err)
 {
 	_cleanup_(plan_destroyp) struct plan *p = xnew(struct plan);
+	_cleanup_(draft_finish) struct draft d;
 	size_t n = 0;
 
+	draft_begin(&d, p, past, n_past);
 	p->project = project;
 	for (size_t i = 0; i < project->n_services; i++)
 		n += project->services[i].replicas;
@@ -183,10 +198,10 @@ int plan_create(const struct project *project, const char *project_id, const str
 		const struct service *s = &project->services[project->order[i]];
 
 		for (unsigned k = 0; k < s->replicas; k++)
-			add_vm(p, s, k, past, n_past);
+			add_vm(&d, s, k);
 	}
 	for (size_t i = 0; i < project->n_networks; i++) {
-		int r = assign_addresses(p, i, past, n_past, err);
+		int r = assign_addresses(&d, i, err);
 
 		if (r < 0)
 			return r;
