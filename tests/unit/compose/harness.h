@@ -93,14 +93,6 @@ static inline struct project *load_good(struct project_options opts)
 	return p;
 }
 
-/* Valgrind is slow: its runs set CK_TIMEOUT_MULTIPLIER. */
-static inline unsigned long time_factor(void)
-{
-	const char *text = getenv("CK_TIMEOUT_MULTIPLIER");
-
-	return text != NULL && atoi(text) > 1 ? (unsigned long)atoi(text) : 1;
-}
-
 /* Run the suite of one program. */
 static inline int run_suite(const char *name, void (*add)(TCase *c))
 {

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * test_limits.c - large projects: within the limits they load fast, beyond them
- * they are refused with a reason.
+ * test_limits.c - large projects: within the limits they load, beyond them they
+ * are refused with a reason.
  */
 #include "harness.h"
-
-#include <base/clock.h>
 
 /* n services in the way people write them, in a subnet that holds them. */
 static char *project(unsigned n, unsigned replicas)
@@ -34,42 +32,19 @@ static char *project(unsigned n, unsigned replicas)
 	return strbuf_steal(&b);
 }
 
-/* Of this process: others on the machine do not count. */
-static uint64_t cpu_ns(void)
+/* A thousand services load: how long it takes is a row of the bench. */
+START_TEST(many)
 {
-	struct timespec t;
-
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
-	return (uint64_t)t.tv_sec * NS_PER_S + (uint64_t)t.tv_nsec;
-}
-
-static uint64_t load_ns(unsigned n, unsigned replicas)
-{
-	_cleanup_(freep) char *text = project(n, replicas);
+	_cleanup_(freep) char *text = project(1000, 5);
 	_cleanup_(project_destroyp) struct project *p = NULL;
-	uint64_t start;
 
 	put("holos.yaml", text);
-	start = cpu_ns();
 	p = load_good((struct project_options){ 0 });
-	start = cpu_ns() - start;
-	ck_assert_uint_eq(p->n_services, n);
-	return start;
-}
-
-/* Ten times the services take ten times as long, not a hundred times. */
-START_TEST(linear)
-{
-	uint64_t small = UINT64_MAX, large = UINT64_MAX;
-
-	for (int i = 0; i < 5; i++) {
-		uint64_t a = load_ns(100, 5), b = load_ns(1000, 5);
-
-		small = a < small ? a : small;
-		large = b < large ? b : large;
+	ck_assert_uint_eq(p->n_services, 1000);
+	for (size_t i = 0; i < p->n_services; i++) {
+		ck_assert_uint_eq(p->services[i].replicas, 5);
+		ck_assert_uint_eq(p->services[i].n_depends_on, p->services[i].name[3] != '0');
 	}
-	ck_assert_msg(large < small * 30, "100 services: %llu us, 1000: %llu us",
-		      (unsigned long long)small / 1000, (unsigned long long)large / 1000);
 }
 END_TEST
 
@@ -87,7 +62,6 @@ START_TEST(refused)
 {
 	_cleanup_(strbuf_finish) struct strbuf b = STRBUF_INIT;
 	_cleanup_(freep) char *errors = NULL;
-	uint64_t start;
 
 	strbuf_adds(&b, "services:\n  s0: {image: a}\n");
 	for (unsigned i = 1; i <= bombs[_i].times; i++) {
@@ -100,9 +74,7 @@ START_TEST(refused)
 				    i, i * 1000, i * 1000 + 999);
 	}
 	put("holos.yaml", b.s);
-	start = clock_now_ns();
 	ck_assert_ptr_null(load((struct project_options){ 0 }, &errors));
-	ck_assert_uint_lt((clock_now_ns() - start) / NS_PER_MS, 10000 * time_factor());
 	ck_assert_msg(strstr(errors, bombs[_i].why) != NULL, "%s", errors);
 }
 END_TEST
@@ -171,7 +143,7 @@ END_TEST
 static void add(TCase *c)
 {
 	tcase_add_checked_fixture(c, make_dir, remove_dir);
-	tcase_add_test(c, linear);
+	tcase_add_test(c, many);
 	tcase_add_test(c, keys);
 	tcase_add_loop_test(c, much_of_it, 0, sizeof(much) / sizeof(much[0]));
 	tcase_add_loop_test(c, refused, 0, sizeof(bombs) / sizeof(bombs[0]));
