@@ -38,12 +38,18 @@ static bool read_ignore(struct df_context *c, const char *path, bool *ret_found)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct df_text t = DF_TEXT(c->pool);
+	struct stat st;
 	char chunk[4096];
 	ssize_t n;
 
 	*ret_found = fd >= 0;
 	if (fd < 0)
 		return errno == ENOENT || df_fail(c->pool, 0, "%s: %s", path, strerror(errno));
+	/* A FIFO would read as empty, and everything be copied. */
+	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return df_fail(c->pool, 0, "%s: is no file", path);
+	}
 	while ((n = read(fd, chunk, sizeof(chunk))) > 0 && t.len <= IGNORE_MAX)
 		df_add(&t, chunk, (size_t)n);
 	close(fd);
@@ -394,7 +400,7 @@ bool df_is_archive(const struct df_context *c, const struct df_found *f)
 		{ 0, 4, "\x28\xb5\x2f\xfd" },
 	};
 	char head[512] = { 0 };
-	int fd = open(full(c, f->path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	int fd = open(full(c, f->path), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	ssize_t n = fd >= 0 ? read(fd, head, sizeof(head)) : -1;
 
 	if (fd >= 0)
