@@ -7,6 +7,7 @@
 #include <base/alloc.h>
 #include <base/jsonx.h>
 #include <cli.h>
+#include <compose/diag.h>
 #include <plan/plan.h>
 #include <plan/spec.h>
 #include <plugin/registry.h>
@@ -16,16 +17,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
-static void at(struct holos_error *e, const struct mark *m)
-{
-	error_at(e, m->file, m->line, m->column);
-}
-
 /* What the compose layer cannot know: images and plugins. */
 static int check(const struct project *p, struct registry *reg, struct holos_error **err)
 {
-	struct holos_error *all = NULL;
+	struct holos_error *all = NULL, *plugins = NULL;
+	struct diag d;
 
+	diag_init(&d, p->arena);
 	for (size_t i = 0; i < p->n_services; i++) {
 		const struct service *s = &p->services[i];
 		const struct plugin_info *info;
@@ -40,16 +38,12 @@ static int check(const struct project *p, struct registry *reg, struct holos_err
 				&one);
 		if (one != NULL) {
 			error_wrap(&one, "services.%s.image", s->name);
-			at(one, &s->image_mark);
-			error_append(&all, one);
+			diag_add(&d, &s->image_mark, one);
 		}
 	}
-	{
-		struct holos_error *one = NULL;
-
-		if (check_project_plugins(p, reg, &one) < 0)
-			error_append(&all, one);
-	}
+	(void)diag_take(&d, NULL, &all);
+	if (check_project_plugins(p, reg, &plugins) < 0)
+		error_append(&all, plugins);
 	if (all == NULL)
 		return 0;
 	*err = all;

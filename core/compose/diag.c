@@ -159,6 +159,22 @@ int diag_error_mark(struct diag *d, const struct mark *at, const char *fmt, ...)
 	return -1;
 }
 
+void diag_add(struct diag *d, const struct mark *at, struct holos_error *one)
+{
+	struct diag_item *it;
+
+	if (diag_is_full(d)) {
+		d->dropped++;
+		error_destroy(one);
+		return;
+	}
+	error_at(one, at->file, at->line, at->column);
+	it = ARRAY_PUSH(d->errors, d->n_errors, d->cap_errors);
+	it->error = one;
+	it->file_index = at->file_index;
+	it->seq = d->n_errors;
+}
+
 void diag_warn(struct diag *d, const struct node *at, const struct path *path, const char *fmt, ...)
 {
 	struct place p = place_of(at);

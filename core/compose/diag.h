@@ -44,6 +44,8 @@ int diag_error(struct diag *d, const struct node *at, const struct path *path, c
 /* The same at a mark of the model, with the path written out in fmt. */
 int diag_error_mark(struct diag *d, const struct mark *at, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+/* An error that was made elsewhere, at a mark: taken over, its code is kept. */
+void diag_add(struct diag *d, const struct mark *at, struct holos_error *one);
 /* Give the last error a hint. */
 void diag_hint(struct diag *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void diag_warn(struct diag *d, const struct node *at, const struct path *path, const char *fmt, ...)

@@ -10,6 +10,7 @@
 #include <base/jsonx.h>
 #include <base/sha256.h>
 #include <compose/build.h>
+#include <compose/diag.h>
 #include <compose/output.h>
 #include <engine/context.h>
 #include <engine/digests.h>
@@ -159,8 +160,7 @@ static bool same_as_before(const struct project *p, size_t i, struct build *buil
 	return false;
 }
 
-/* A mistake in the Dockerfile: "PATH:LINE: why", as compilers say it, and at the
- * place in the compose file that names it. */
+/* A mistake in the Dockerfile: "PATH:LINE: why", as compilers say it. */
 static void blame(const struct service *s, struct holos_error *one)
 {
 	static const char plugin[] = "provision plugin \"" TRANSLATOR "\": ";
@@ -180,16 +180,17 @@ static void blame(const struct service *s, struct holos_error *one)
 	one->message = text;
 	if (one->code == ERR_FAILED)
 		one->code = ERR_INVALID;
-	error_at(one, s->dockerfile_mark.file, s->dockerfile_mark.line, s->dockerfile_mark.column);
 }
 
 int engine_build(struct engine *e, struct project *p, struct holos_error **err)
 {
 	_cleanup_(freep) struct build *builds = xcalloc(p->n_services + 1, sizeof(*builds));
 	struct holos_error *all = NULL;
+	struct diag d;
 	bool any = false;
 	int r = 0;
 
+	diag_init(&d, p->arena);
 	for (size_t i = 0; i < p->n_services; i++) {
 		const struct service *s = &p->services[i];
 		struct holos_error *one = NULL;
@@ -200,9 +201,9 @@ int engine_build(struct engine *e, struct project *p, struct holos_error **err)
 		if (same_as_before(p, i, builds) || translate(e, s, &builds[i], &one) == 0)
 			continue;
 		blame(s, one);
-		error_append(&all, one);
+		diag_add(&d, &s->dockerfile_mark, one);
 	}
-	if (all != NULL)
+	if (diag_take(&d, NULL, &all) < 0)
 		r = error_move(err, &all);
 	else if (any)
 		r = project_apply_builds(p, builds, err);

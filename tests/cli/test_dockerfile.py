@@ -76,6 +76,28 @@ class DockerfileTest(FakeTest):
         self.assertEqual(result.status, INVALID)
         self.assertIn('services.c: "image" is missing, and the Dockerfile has no FROM', result.err)
 
+    def test_many_mistakes(self):
+        """Of 30 broken Dockerfiles twenty are told, in the file's order."""
+        lines = []
+        for i in reversed(range(30)):
+            self.write(f"app/D{i:02}", "EXPOSE 1\n")
+            lines.append(f"  s{i:02}: {{image: ./base.qcow2, dockerfile: ./app/D{i:02}}}\n")
+        self.compose("name: demo\nservices:\n" + "".join(lines))
+        result = self.holos("validate")
+        self.assertEqual(result.status, INVALID)
+        told = re.findall(r"(?m)^holos: holos\.yaml:(\d+):", result.err)
+        self.assertEqual(told, [str(3 + i) for i in range(20)], result.err)
+        self.assertRegex(result.err, r"(?m)^holos: and 10 more$")
+
+    def test_ignore_file_must_be_a_file(self):
+        """A FIFO reads as empty: what shall stay out would be copied."""
+        path = os.path.join(self.work, "app", ".dockerignore")
+        os.unlink(path)
+        os.mkfifo(path)
+        result = self.holos("validate")
+        self.assertEqual(result.status, INVALID, result.err)
+        self.assertIn(".dockerignore: is no file", result.err)
+
     def test_hash_covers_what_is_copied(self):
         first = self.hash()
         main = os.path.join(self.work, "app", "src", "main.c")

@@ -127,6 +127,16 @@ class BadTest(FakeTest):
         self.bad("services: {web: {image: mikro}}\n", "unknown image .?mikro", "did you mean .*micro")
         self.bad("services: {web: {}}\n", "web", "image")
 
+    def test_many_missing_images(self):
+        """Twenty mistakes are told, in the file's order, whoever finds them."""
+        lines = [f"  s{i:02}: {{image: ./gone{i:02}.qcow2}}\n" for i in reversed(range(50))]
+        self.compose("name: demo\nservices:\n" + "".join(lines))
+        result = self.holos("validate")
+        self.assertEqual(result.status, INVALID)
+        told = re.findall(r"(?m)^holos: holos\.yaml:(\d+):\d+: services\.s\d+\.image", result.err)
+        self.assertEqual(told, [str(3 + i) for i in range(20)], result.err)
+        self.assertRegex(result.err, r"(?m)^holos: and 30 more$")
+
     def test_cycle(self):
         self.bad("""
             services:
