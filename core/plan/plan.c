@@ -66,26 +66,38 @@ static const struct plan_past *find_past(const struct draft *d, const char *vm, 
 	return bsearch(&key, d->past, d->n_past, sizeof(key), by_nic);
 }
 
-/* The contract's MAC, 52:54:<nic>:h0:h1:<replica> over "PROJECT/SERVICE"; when
- * two services' hashes meet, the next one tries "PROJECT/SERVICE#1" and on. */
-static char *make_mac(struct draft *d, const struct plan_vm *vm, size_t nic)
+/* The two bytes of a service's MACs: of "PROJECT/SERVICE", then of
+ * "PROJECT/SERVICE#1" and on. */
+static void mac_bytes(const struct draft *d, const struct service *s, unsigned salt, uint8_t ret[2])
+{
+	const char *project = d->plan->project->name;
+	_cleanup_(freep) char *text = salt == 0 ? xasprintf("%s/%s", project, s->name)
+						: xasprintf("%s/%s#%u", project, s->name, salt);
+	uint8_t h[32];
+
+	sha256(text, strlen(text), h);
+	memcpy(ret, h, 2);
+}
+
+/* The contract's MAC, 52:54:<nic>:h0:h1:<replica>; when two services' bytes meet,
+ * the next one tries its others.  first: its bytes without a salt. */
+static char *make_mac(struct draft *d, const struct plan_vm *vm, size_t nic, const uint8_t first[2])
 {
 	unsigned kind = nic == 0 ? 1 : nic == 1 ? 0 : (unsigned)nic;
-	const char *project = d->plan->project->name;
+	uint8_t h[2] = { first[0], first[1] };
 
-	for (unsigned salt = 0;; salt++) {
-		_cleanup_(freep) char *text =
-			salt == 0 ? xasprintf("%s/%s", project, vm->service->name)
-				  : xasprintf("%s/%s#%u", project, vm->service->name, salt);
-		_cleanup_(freep) char *mac = NULL;
-		uint8_t h[32];
+	for (unsigned salt = 1;; salt++) {
+		char mac[32];
+		char *kept;
 
-		sha256(text, strlen(text), h);
-		mac = xasprintf("52:54:%02x:%02x:%02x:%02x", kind, h[0], h[1], vm->index & 0xff);
+		snprintf(mac, sizeof(mac), "52:54:%02x:%02x:%02x:%02x", kind & 0xff, h[0], h[1],
+			 vm->index & 0xff);
 		if (strmap_get(&d->macs, mac) == STRMAP_NONE) {
-			strmap_set(&d->macs, mac, 0);
-			return steal_ptr(&mac);
+			kept = xstrdup(mac);
+			strmap_set(&d->macs, kept, 0);
+			return kept;
 		}
+		mac_bytes(d, vm->service, salt, h);
 	}
 }
 
@@ -160,7 +172,7 @@ static int assign_addresses(const struct draft *d, size_t network, struct holos_
 	return 0;
 }
 
-static void add_vm(struct draft *d, const struct service *s, unsigned index)
+static void add_vm(struct draft *d, const struct service *s, unsigned index, const uint8_t mac[2])
 {
 	struct plan_vm *vm = &d->plan->vms[d->plan->n_vms];
 
@@ -175,7 +187,7 @@ static void add_vm(struct draft *d, const struct service *s, unsigned index)
 		const struct plan_past *old = find_past(d, vm->name, network);
 
 		vm->nics[i].network = xstrdup(network);
-		vm->nics[i].mac = old != NULL ? xstrdup(old->mac) : make_mac(d, vm, i);
+		vm->nics[i].mac = old != NULL ? xstrdup(old->mac) : make_mac(d, vm, i, mac);
 	}
 }
 
@@ -196,9 +208,11 @@ int plan_create(const struct project *project, const char *project_id, const str
 		plan_segment(project->name, project_id, project->networks[i].name, &p->segments[i]);
 	for (size_t i = 0; i < project->n_services; i++) {
 		const struct service *s = &project->services[project->order[i]];
+		uint8_t mac[2];
 
+		mac_bytes(&d, s, 0, mac);
 		for (unsigned k = 0; k < s->replicas; k++)
-			add_vm(&d, s, k);
+			add_vm(&d, s, k, mac);
 	}
 	for (size_t i = 0; i < project->n_networks; i++) {
 		int r = assign_addresses(&d, i, err);
