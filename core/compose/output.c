@@ -223,9 +223,14 @@ static void hash_class(const struct project *p, const struct service *s, unsigne
 	sha256_hex(digest, hex);
 }
 
+void service_hash_all(const struct project *p, const struct service *s, char hex[65])
+{
+	hash_class(p, s, CHANGE_LIVE | CHANGE_RESTART | CHANGE_RECREATE, hex);
+}
+
 void service_hash(const struct project *p, const struct service *s, struct service_hashes *ret)
 {
-	hash_class(p, s, CHANGE_LIVE | CHANGE_RESTART | CHANGE_RECREATE, ret->all);
+	service_hash_all(p, s, ret->all);
 	hash_class(p, s, CHANGE_LIVE, ret->live);
 	hash_class(p, s, CHANGE_RESTART, ret->restart);
 	hash_class(p, s, CHANGE_RECREATE, ret->recreate);

@@ -46,11 +46,11 @@ void plan_project_hash(const struct project *project, char hex[65])
 	sha256_init(&h);
 	for (size_t i = 0; i < project->n_services; i++) {
 		const struct service *s = &project->services[project->order[i]];
-		struct service_hashes hashes;
+		char hash[65];
 		_cleanup_(freep) char *text = NULL;
 
-		service_hash(project, s, &hashes);
-		text = xasprintf("%s %u %s\n", s->name, s->replicas, hashes.all);
+		service_hash_all(project, s, hash);
+		text = xasprintf("%s %u %s\n", s->name, s->replicas, hash);
 		sha256_add(&h, text, strlen(text));
 	}
 	sha256_end(&h, d);
