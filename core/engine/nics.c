@@ -166,8 +166,30 @@ int nics_check(struct prepare *p, const struct plan_vm *vm, struct holos_error *
 	return r;
 }
 
+struct json_object *nics_requests(const struct nics *n)
+{
+	struct json_object *all = NULL;
+
+	for (size_t i = 0; i < n->n; i++) {
+		const struct nic_request *rq = &n->requests[i];
+		struct json_object *one;
+
+		if (!rq->plan.applies)
+			continue;
+		one = json_object_new_object();
+		jsonx_set_str(one, "driver", rq->driver);
+		jsonx_set(one, "options", json_object_get(rq->options));
+		jsonx_set(one, "nic", net_plan_request(rq->driver, rq->options, &rq->nic).args);
+		if (all == NULL)
+			all = json_object_new_array();
+		json_object_array_add(all, one);
+	}
+	return all;
+}
+
 void nics_fill_launch(const struct nics *n, struct launch *l)
 {
+	l->networks = nics_requests(n);
 	l->helpers = xcalloc(LAUNCH_HELPERS_MAX, sizeof(*l->helpers));
 	for (size_t i = 0; i < n->n; i++) {
 		const struct net_plan *plan = &n->requests[i].plan;

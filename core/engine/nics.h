@@ -34,6 +34,9 @@ struct nics {
 };
 
 void nics_finish(struct nics *n);
+/* What is asked of the drivers that change the machine: [{driver, options, nic}];
+ * the caller owns it.  NULL: there is none. */
+struct json_object *nics_requests(const struct nics *n);
 
 /* Ask the drivers.  Nothing is changed on the machine. */
 int nics_plan(struct prepare *p, const struct plan_vm *vm, const struct instance_record *rec,
@@ -41,12 +44,18 @@ int nics_plan(struct prepare *p, const struct plan_vm *vm, const struct instance
 /* Ask the network drivers as a start would, with made-up ephemeral ports: what
  * they refuse, they refuse now. */
 int nics_check(struct prepare *p, const struct plan_vm *vm, struct holos_error **err);
-/* The helper processes go into launch.json: the monitor runs them. */
+/* Into launch.json: the helper processes, which the monitor runs, and what
+ * nics_apply_again() needs. */
 void nics_fill_launch(const struct nics *n, struct launch *l);
 /* Make the drivers' files and let them change the machine.  After a failure what
  * was done is undone. */
 int nics_apply(struct engine *e, const struct nics *n, int dirfd, const char *vm,
 	       struct holos_error **err);
+/* A VM that was stopped starts again as it was (l), without its compose file: the
+ * drivers change the machine as for the start before.  The check tells in advance
+ * whether they are there. */
+int nics_check_again(struct engine *e, const struct launch *l, struct holos_error **err);
+int nics_apply_again(struct engine *e, const struct launch *l, int dirfd, struct holos_error **err);
 /* Undo what earlier starts of the VM, which is down, have left.  May be repeated.
  * A driver that is no longer installed is told of with its journal, and what it
  * did is given up; one that fails leaves its entry. */

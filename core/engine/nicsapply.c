@@ -147,63 +147,58 @@ static int write_files(const struct nics *n, int dirfd, struct holos_error **err
 	return r;
 }
 
-static int collect(struct engine *e, const struct nics *n, struct json_object *entries,
+static int collect(struct engine *e, struct json_object *requests, struct json_object *entries,
 		   struct holos_error **err)
 {
-	for (size_t i = 0; i < n->n; i++) {
-		const struct nic_request *rq = &n->requests[i];
+	for (size_t i = 0; i < jsonx_len(requests); i++) {
+		struct json_object *rq = json_object_array_get_idx(requests, i);
+		struct json_object *nic = jsonx_obj(rq, "nic");
+		const char *driver = jsonx_str(rq, "driver", "");
 		_cleanup_(freep) char *journal = NULL;
 		struct json_object *entry;
 		int r;
 
-		if (!rq->plan.applies)
-			continue;
-		r = net_journal(engine_worker(e), rq->driver, rq->options, &rq->nic, &journal, err);
+		r = net_journal(engine_worker(e), driver, jsonx_obj(rq, "options"), nic, &journal,
+				err);
 		if (r < 0)
 			return r;
 		entry = json_object_new_object();
-		jsonx_set_str(entry, "driver", rq->driver);
-		jsonx_set_str(entry, "network", rq->nic.network);
-		jsonx_set_str(entry, "nic", rq->id);
+		jsonx_set_str(entry, "driver", driver);
+		jsonx_set_str(entry, "network", jsonx_str(nic, "network", ""));
+		jsonx_set_str(entry, "nic", jsonx_str(nic, "id", ""));
 		jsonx_set_str(entry, "journal", journal);
 		json_object_array_add(entries, entry);
 	}
 	return 0;
 }
 
-static int apply_all(struct engine *e, const struct nics *n, struct json_object *entries,
+static int apply_all(struct engine *e, struct json_object *requests, struct json_object *entries,
 		     struct holos_error **err)
 {
-	size_t at = 0;
 	int r = 0;
 
-	for (size_t i = 0; i < n->n && r == 0; i++) {
-		const struct nic_request *rq = &n->requests[i];
-		struct json_object *entry;
+	for (size_t i = 0; i < jsonx_len(requests) && r == 0; i++) {
+		struct json_object *rq = json_object_array_get_idx(requests, i);
 
-		if (!rq->plan.applies)
-			continue;
-		entry = json_object_array_get_idx(entries, at++);
-		r = net_apply(engine_worker(e), rq->driver, rq->options, &rq->nic,
-			      jsonx_str(entry, "journal", ""), err);
+		r = net_apply(engine_worker(e), jsonx_str(rq, "driver", ""),
+			      jsonx_obj(rq, "options"), jsonx_obj(rq, "nic"),
+			      jsonx_str(json_object_array_get_idx(entries, i), "journal", ""), err);
 	}
 	return r;
 }
 
-int nics_apply(struct engine *e, const struct nics *n, int dirfd, const char *vm,
-	       struct holos_error **err)
+static int apply(struct engine *e, struct json_object *requests, int dirfd, const char *vm,
+		 struct holos_error **err)
 {
 	_cleanup_(json_putp) struct json_object *entries = json_object_new_array();
-	int r = write_files(n, dirfd, err);
+	int r = collect(e, requests, entries, err);
 
-	if (r == 0)
-		r = collect(e, n, entries, err);
 	if (r < 0 || jsonx_len(entries) == 0)
 		return r;
 	r = write_journals(dirfd, entries, err);
 	if (r < 0)
 		return r;
-	r = apply_all(e, n, entries, err);
+	r = apply_all(e, requests, entries, err);
 	if (r < 0) { /* what cannot be undone now stays in the file */
 		_cleanup_(error_destroyp) struct holos_error *why = NULL;
 
@@ -211,4 +206,40 @@ int nics_apply(struct engine *e, const struct nics *n, int dirfd, const char *vm
 			engine_warn(e, "%s: %s", vm, why->message);
 	}
 	return r;
+}
+
+int nics_apply(struct engine *e, const struct nics *n, int dirfd, const char *vm,
+	       struct holos_error **err)
+{
+	_cleanup_(json_putp) struct json_object *requests = nics_requests(n);
+	int r = write_files(n, dirfd, err);
+
+	return r == 0 ? apply(e, requests, dirfd, vm, err) : r;
+}
+
+int nics_check_again(struct engine *e, const struct launch *l, struct holos_error **err)
+{
+	for (size_t i = 0; i < jsonx_len(l->networks); i++) {
+		struct json_object *rq = json_object_array_get_idx(l->networks, i);
+		const char *driver = jsonx_str(rq, "driver", "");
+		const struct plugin_info *info;
+		int r;
+
+		if (!names_is_plugin(driver) || jsonx_obj(rq, "nic") == NULL)
+			return error_set(err, ERR_FAILED, "%s names no network driver",
+					 LAUNCH_FILE);
+		r = registry_find(engine_registry(e), "net", driver, &info, err);
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int nics_apply_again(struct engine *e, const struct launch *l, int dirfd, struct holos_error **err)
+{
+	int r = nics_check_again(e, l, err);
+
+	if (r == 0)
+		r = nics_undo(e, dirfd, l->instance, err);
+	return r == 0 ? apply(e, l->networks, dirfd, l->instance, err) : r;
 }

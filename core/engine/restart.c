@@ -13,6 +13,7 @@
 #include <base/clock.h>
 #include <base/fs.h>
 #include <engine/attach.h>
+#include <engine/nics.h>
 #include <engine/prepare.h>
 #include <engine/stop.h>
 #include <monitor/launch.h>
@@ -207,7 +208,22 @@ static int check_one(struct restart_vm *v, struct holos_error **err)
 		return -ERR_HOST;
 	}
 	v->checked = l->health.set;
+	if (nics_check_again(v->run->e, l, err) < 0)
+		return error_wrap(err, "%s", v->status->name);
 	return prepare_check_base(v->status->rec, err);
+}
+
+/* The stop has undone what its networks changed on this machine. */
+static int apply_networks(struct restart_vm *v, struct holos_error **err)
+{
+	_cleanup_(closep) int dir = open(v->status->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_(launch_destroyp) struct launch *l = NULL;
+	int r;
+
+	if (dir < 0)
+		return error_sys(err, ERR_FAILED, errno, "cannot open %s", v->status->dir);
+	r = launch_read(dir, &l, err);
+	return r == 0 && l->networks != NULL ? nics_apply_again(v->run->e, l, dir, err) : r;
 }
 
 /* ---- who ---------------------------------------------------------------------------- */
@@ -341,9 +357,14 @@ static void start(struct restart_vm *v)
 		return;
 	}
 	v->phase = RS_STARTING;
-	r = v->status->alive.qemu || v->status->alive.monitor /* by another command */
-		    ? attach_vm(s->e, v->status, on_vm, on_end, v, &v->conn, &why)
-		    : attach_start(s->e, v->status->dir, false, on_vm, on_end, v, &v->conn, &why);
+	if (v->status->alive.qemu || v->status->alive.monitor) { /* by another command */
+		r = attach_vm(s->e, v->status, on_vm, on_end, v, &v->conn, &why);
+	} else {
+		r = apply_networks(v, &why);
+		if (r == 0)
+			r = attach_start(s->e, v->status->dir, false, on_vm, on_end, v, &v->conn,
+					 &why);
+	}
 	if (r == 0 && v->conn == NULL)
 		r = error_set(&why, ERR_START, "it was stopped by another command");
 	if (r < 0) {

@@ -377,6 +377,7 @@ static int recreate(struct up_vm *v, struct holos_error **err)
 	const char *project = u->project->name;
 	_cleanup_(closep) int dir =
 		state_open_dir(u->e->state, false, "instances/%s/%s", project, v->plan->name);
+	_cleanup_(closep) int made = -1;
 	struct alive alive;
 	int r;
 
@@ -402,9 +403,12 @@ static int recreate(struct up_vm *v, struct holos_error **err)
 		return state_sweep_discarded(u->e->state, project, err);
 	if (dir < 0)
 		return r;
+	made = state_open_dir(u->e->state, false, "instances/%s/%s", project, v->plan->name);
 	(void)state_discard_instance(u->e->state, project, v->plan->name, NULL);
 	if (state_restore_instance(u->e->state, project, v->plan->name, NULL) == 0)
 		error_hint(err, "its old root disk is kept");
+	if (made >= 0) /* what its networks could not undo stays known */
+		(void)renameat(made, NICS_FILE, dir, NICS_FILE);
 	return r;
 }
 

@@ -61,6 +61,7 @@ void launch_destroy(struct launch *l)
 	free(l->program);
 	free(l->health.plugin);
 	json_object_put(l->health.options);
+	json_object_put(l->networks);
 	free(l->guest.user);
 	free(l->guest.key);
 	free(l->guest.host_key);
@@ -155,6 +156,8 @@ struct json_object *launch_encode(const struct launch *l)
 	jsonx_set_int(o, "ssh_port", l->ssh_port);
 	jsonx_set(o, "reserved_ports", encode_reserved(l));
 	jsonx_set(o, "helpers", encode_helpers(l));
+	if (l->networks != NULL)
+		jsonx_set(o, "networks", json_object_get(l->networks));
 	jsonx_set_int(o, "stop_grace_ns", (int64_t)l->stop_grace_ns);
 	jsonx_set_int(o, "qmp_timeout_ns", (int64_t)l->qmp_timeout_ns);
 	jsonx_set_str(restart, "policy", restart_names[l->restart]);
@@ -306,6 +309,7 @@ int launch_decode(struct json_object *obj, const char *what, struct launch **ret
 	l->ssh_port = (uint16_t)field_int(&f, "ssh_port", 0, UINT16_MAX, 0);
 	decode_reserved(l, &f);
 	decode_helpers(l, &f);
+	l->networks = json_object_get(field_arr(&f, "networks", LAUNCH_NICS_MAX));
 	l->stop_grace_ns = time_field(&f, "stop_grace_ns", l->stop_grace_ns);
 	l->qmp_timeout_ns = time_field(&f, "qmp_timeout_ns", l->qmp_timeout_ns);
 	decode_health(l, &f);

@@ -22,6 +22,7 @@
 #define LAUNCH_MAX         (4u << 20) /* bytes of the file */
 #define LAUNCH_HELPERS_MAX 16u
 #define LAUNCH_RANGES_MAX  65536u
+#define LAUNCH_NICS_MAX    64u
 
 enum launch_restart {
 	LAUNCH_RESTART_NO,
@@ -55,8 +56,10 @@ struct launch {
 	size_t n_reserved;
 	struct launch_helper *helpers;
 	size_t n_helpers;
-	uint64_t stop_grace_ns;  /* default 30 s */
-	uint64_t qmp_timeout_ns; /* from exec to QMP's answer; default 30 s */
+	struct json_object *networks; /* what a restart asks of network drivers that change the
+				       * machine (engine/nics.h); NULL: nothing */
+	uint64_t stop_grace_ns;       /* default 30 s */
+	uint64_t qmp_timeout_ns;      /* from exec to QMP's answer; default 30 s */
 
 	enum launch_restart restart;
 	unsigned restart_max; /* on-failure; 0: no limit */

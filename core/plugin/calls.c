@@ -199,16 +199,16 @@ int net_plan(struct worker *w, const char *driver, struct json_object *options,
 }
 
 int net_journal(struct worker *w, const char *driver, struct json_object *options,
-		const struct net_nic *nic, char **ret, struct holos_error **err)
+		struct json_object *nic, char **ret, struct holos_error **err)
 {
-	struct worker_request rq = net_plan_request(driver, options, nic);
+	struct worker_request rq = {
+		.kind = "net", .name = driver, .op = "journal", .options = options, .args = nic
+	};
 	_cleanup_(json_putp) struct json_object *answer = NULL;
 	const char *journal;
 	int r;
 
-	rq.op = "journal";
 	r = worker_call_wait(w, &rq, &answer, err);
-	json_object_put(rq.args);
 	if (r < 0)
 		return r;
 	journal = jsonx_str(answer, "journal", NULL);
@@ -220,15 +220,16 @@ int net_journal(struct worker *w, const char *driver, struct json_object *option
 }
 
 int net_apply(struct worker *w, const char *driver, struct json_object *options,
-	      const struct net_nic *nic, const char *journal, struct holos_error **err)
+	      struct json_object *nic, const char *journal, struct holos_error **err)
 {
-	struct worker_request rq = net_plan_request(driver, options, nic);
+	struct worker_request rq = {
+		.kind = "net", .name = driver, .op = "apply", .options = options, .args = nic
+	};
 	int r;
 
-	rq.op = "apply";
-	jsonx_set_str(rq.args, "journal", journal);
+	jsonx_set_str(nic, "journal", journal);
 	r = worker_call_wait(w, &rq, NULL, err);
-	json_object_put(rq.args);
+	json_object_object_del(nic, "journal");
 	return r;
 }
 

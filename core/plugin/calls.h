@@ -161,11 +161,12 @@ int net_plan(struct worker *w, const char *driver, struct json_object *options,
 	     const struct net_nic *nic, struct net_plan *ret, struct holos_error **err);
 
 /* What undo will need; *ret becomes the caller's.  To be kept on disk before
- * net_apply() is called. */
+ * net_apply() is called.  nic: the args of net_plan_request(), as they are or as
+ * they were kept for another start. */
 int net_journal(struct worker *w, const char *driver, struct json_object *options,
-		const struct net_nic *nic, char **ret, struct holos_error **err);
+		struct json_object *nic, char **ret, struct holos_error **err);
 int net_apply(struct worker *w, const char *driver, struct json_object *options,
-	      const struct net_nic *nic, const char *journal, struct holos_error **err);
+	      struct json_object *nic, const char *journal, struct holos_error **err);
 /* Take back what apply did, or began, or never did. */
 int net_undo(struct worker *w, const char *driver, const char *journal, struct holos_error **err);
 

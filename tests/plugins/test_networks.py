@@ -76,6 +76,57 @@ class NetworkTest(FakeTest):
         self.assertEqual(self.log()[5:], ["undo"])
         self.assertFalse(os.path.exists(self.tap))
 
+    def test_restart(self):
+        self.stack()
+        self.ok("up")
+        conf = self.log()
+        self.ok("restart")
+        self.assertEqual(self.log()[len(conf):], ["undo", "journal", "apply"])
+        self.assertTrue(os.path.exists(self.tap), "it runs without its network")
+        self.assertEqual([j["journal"] for j in self.journals()], [self.tap])
+        self.ok("stop")
+        self.assertFalse(os.path.exists(self.tap))
+        self.ok("restart")  # without the compose file's word
+        self.assertTrue(os.path.exists(self.tap), "it runs without its network")
+        self.kill_all()
+        self.ok("restart", "demo")
+        self.assertTrue(os.path.exists(self.tap))
+        self.ok("down")
+        self.assertFalse(os.path.exists(self.tap))
+
+    def test_restart_without_its_driver_stops_nothing(self):
+        self.plugins = os.path.join(self.dir, "plugins")
+        shutil.copytree(PLUGINS, self.plugins)
+        self.env = self.make_env()
+        self.stack()
+        self.ok("up")
+        os.rename(self.plugins, self.plugins + ".away")
+        result = self.holos("restart")
+        self.assertNotEqual(result.status, 0)
+        self.assertIn("web-0: ", result.err)
+        self.assertIn("recorder", result.err)
+        self.assertTrue(self.processes_named("fake-qemu"), "it was stopped")
+        self.assertNotIn("undo", self.log())
+        os.rename(self.plugins + ".away", self.plugins)
+
+    def test_recreate_keeps_what_could_not_be_undone(self):
+        self.stack()
+        self.ok("up")
+        self.ok("stop")
+        disk = os.path.join(self.instance_dir("demo", "web-0"), "root.qcow2")
+        before = os.stat(disk).st_ino
+        with open(os.path.join(self.work, "base.qcow2"), "ab") as f:
+            f.write(b"another one")  # what only a new root disk takes up
+        self.stack(fail="apply")
+        open(self.tap + ".stuck", "w").close()
+        result = self.holos("up", "--recreate")
+        self.assertNotEqual(result.status, 0)
+        self.assertEqual(os.stat(disk).st_ino, before, "the old root disk is lost")
+        self.assertIsNotNone(self.journals(), "the journal is lost")
+        os.unlink(self.tap + ".stuck")
+        self.ok("down")
+        self.assertFalse(os.path.exists(self.tap))
+
     def test_a_look_changes_nothing(self):
         self.stack()
         self.ok("validate")
