@@ -325,12 +325,13 @@ int prepare_check_plain(int dirfd, const char *name, const char *path, struct ho
 }
 
 /* A path of a record is opened for writing only where it must be (crash rule 3). */
-static int check_root(const struct plan_vm *vm, const struct instance_record *rec, int dirfd,
-		      const char *dir, struct holos_error **err)
+int prepare_check_root(const struct instance_record *rec, const char *due, int dirfd,
+		       const char *dir, struct holos_error **err)
 {
 	_cleanup_(freep) char *own = fs_join(dir, ROOT_FILE);
-	const char *due = vm->service->vm.root_disk != NULL ? vm->service->vm.root_disk : own;
 
+	if (due == NULL)
+		due = own;
 	if (strcmp(rec->root, due) == 0)
 		return due == own ? prepare_check_plain(dirfd, ROOT_FILE, own, err) : 0;
 	error_set(err, ERR_FAILED, "the record of %s names %s as its root disk, and it must be %s",
@@ -405,7 +406,7 @@ int prepare_check(struct prepare *p, const struct plan_vm *vm, const struct inst
 		_cleanup_(closep) int fd =
 			open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 
-		r = fd >= 0 ? check_root(vm, rec, fd, dir, err)
+		r = fd >= 0 ? prepare_check_root(rec, vm->service->vm.root_disk, fd, dir, err)
 			    : error_sys(err, ERR_FAILED, errno, "cannot open %s", dir);
 	}
 	if (r == 0 && rec != NULL)
@@ -554,7 +555,7 @@ static int write_all(struct prepare *p, const struct plan_vm *vm, struct instanc
 {
 	const char *project = p->project->name;
 	_cleanup_(vm_volumes_finish) struct vm_volumes volumes = { 0 };
-	int r = check_root(vm, rec, fd, dir, err);
+	int r = prepare_check_root(rec, vm->service->vm.root_disk, fd, dir, err);
 
 	fs_sweep_temporary(fd, ".", ""); /* the VM is down and the project locked */
 	if (r == 0)

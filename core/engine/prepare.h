@@ -50,6 +50,11 @@ int prepare_check_base(const struct instance_record *rec, struct holos_error **e
 /* Is this disk of ours what we made, and not a link to somebody's file? */
 int prepare_check_plain(int dirfd, const char *name, const char *path, struct holos_error **err);
 
+/* Is the root disk of this instance, whose directory is `dir` and open, there and what
+ * it must be?  `due`: the disk of the user's that it boots, NULL for one of ours. */
+int prepare_check_root(const struct instance_record *rec, const char *due, int dirfd,
+		       const char *dir, struct holos_error **err);
+
 /* Write what this start needs: ports, seed, launch.json.  rec is the instance's
  * record as it is (or as prepare_create() gave it); it is brought up to date and
  * written. */

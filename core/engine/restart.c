@@ -185,9 +185,11 @@ static int check_one(struct restart_vm *v, struct holos_error **err)
 	_cleanup_(closep) int dir = open(v->status->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_(launch_destroyp) struct launch *l = NULL;
 	_cleanup_(error_destroyp) struct holos_error *why = NULL;
+	const struct instance_record *rec = v->status->rec;
 	bool up = v->status->alive.qemu || v->status->alive.monitor;
+	int r;
 
-	if (v->status->rec == NULL)
+	if (rec == NULL)
 		return error_set(err, ERR_FAILED, "%s: %s", v->status->name, v->status->problem);
 	if (dir < 0)
 		return error_sys(err, ERR_FAILED, errno, "cannot open %s", v->status->dir);
@@ -210,7 +212,12 @@ static int check_one(struct restart_vm *v, struct holos_error **err)
 	v->checked = l->health.set;
 	if (nics_check_again(v->run->e, l, err) < 0)
 		return error_wrap(err, "%s", v->status->name);
-	return prepare_check_base(v->status->rec, err);
+	r = prepare_check_base(rec, err);
+	/* Without a base it is a disk of the user's, where it was the last time. */
+	if (r == 0 && prepare_check_root(rec, rec->base == NULL ? rec->root : NULL, dir,
+					 v->status->dir, err) < 0)
+		r = error_wrap(err, "%s", v->status->name);
+	return r;
 }
 
 /* The stop has undone what its networks changed on this machine. */

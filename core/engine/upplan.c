@@ -102,9 +102,13 @@ static struct json_object *surplus_json(const struct up *u, const struct up_surp
 	const struct service *s = project_service(u->project, x->status->service);
 	_cleanup_(freep) char *was = NULL;
 	_cleanup_(freep) char *is = NULL;
+	unsigned n = 0;
 
 	if (s != NULL) {
-		was = xasprintf("%u", project_status_replicas(u->was, s->name));
+		/* Those that are there: the record has what an earlier `up` wanted. */
+		for (size_t i = 0; i < u->was->n_vms; i++)
+			n += strcmp(u->was->vms[i].service, s->name) == 0;
+		was = xasprintf("%u", n);
 		is = xasprintf("%u", s->replicas);
 		json_object_array_add(
 			reasons, reason("replicas", was, is, "remove",

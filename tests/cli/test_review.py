@@ -286,6 +286,19 @@ class OtherProjectTest(Base):
         self.ok("down")
         self.assertTrue(os.path.exists(outside))
 
+    def test_restart_with_a_link_as_root_disk(self):
+        """What `start` refuses, and before anything is stopped."""
+        self.up_one()
+        disk, outside = self.file("root.qcow2"), os.path.join(self.dir, "outside.qcow2")
+        os.rename(disk, outside)
+        os.symlink(outside, disk)
+        self.fails(FAILED, "restart", match=["web-0", "must be a plain file"])
+        os.unlink(disk)
+        self.fails(FAILED, "restart", match=["web-0", "No such file"])
+        os.rename(outside, disk)
+        self.assert_goes_on()
+        self.ok("restart")
+
     def test_the_record_of_another_project(self):
         self.up_one()
         self.other_up("name: other\nservices: {web: {image: ../base.qcow2}}\n")

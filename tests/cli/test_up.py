@@ -476,6 +476,8 @@ class ScaleTest(UpTest):
         self.up3()
         before = self.pids()
         self.fails(FAILED, "up", "--scale=web=2", match=["web-2", "--yes"])
+        reason, = self.plan("--scale=web=2", status=FAILED)["web-2"]["reasons"]
+        self.assertEqual((reason["was"], reason["is"]), ("3", "2"))  # not what was wanted last
         self.assertEqual(self.pids(), before)
         self.ok("up", "--scale=web=2", "--no-recreate")
         self.assertEqual(self.pids(), before)
