@@ -12,8 +12,9 @@ import subprocess
 import time
 
 import faults
-from faults import Problem, THREE, three
+from faults import Problem
 from holostest import BUILD
+from scenarios import THREE, three
 
 VERBS = [["stop"], ["down"], ["up"], ["start"], ["up", "--recreate"], ["down", "--volumes"]]
 JUMPS = [-20 * 365 * 86400, -86400, -3600, 1, 3600, 86400, 13 * 365 * 86400,

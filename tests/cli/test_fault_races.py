@@ -9,7 +9,8 @@ import re
 
 import faults
 import holostest
-from faults import Problem, THREE, three
+from faults import Problem
+from scenarios import THREE, three
 
 TWO = """
     name: {name}

@@ -14,7 +14,8 @@ import socket
 import stat
 
 import faults
-from faults import Problem, three
+from faults import Problem
+from scenarios import three
 
 RECORDS = {
     "project": "projects/demo.json",

@@ -9,8 +9,9 @@ import os
 import random
 
 import faults
-from faults import Problem, THREE, three
+from faults import Problem
 from holostest import PROGRAM
+from scenarios import THREE, three
 
 CLONE_NEWNS, CLONE_NEWUSER = 0x20000, 0x10000000
 VERBS = [["up"], ["stop"], ["start"], ["down"], ["up", "--recreate"], ["down", "--volumes"]]

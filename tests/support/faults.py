@@ -37,6 +37,7 @@ import traceback
 
 import holostest
 from holostest import BUILD, CRASH, FAKE_QEMU, FAKE_QEMU_IMG, INTERRUPTED, PROGRAM
+from scenarios import SCENARIOS
 
 SUPPORT = os.path.dirname(os.path.abspath(__file__))
 SCRIPT = os.path.abspath(sys.argv[0])
@@ -410,68 +411,6 @@ class World:
             if name.startswith("sanitizer"):
                 with open(os.path.join(self.dir, name)) as f:
                     raise Problem(f"a sanitizer complains: {f.read()[:4000]}")
-
-
-# ---- scenarios ------------------------------------------------------------------------
-
-def three(memory=512, web="./base.qcow2", replicas=2):
-    """A small project: a dependency, a volume, a bind mount, three VMs."""
-    return f"""
-        name: demo
-        services:
-          web:
-            image: {web}
-            replicas: {replicas}
-            depends_on: [db]
-            ports: ["80"]
-            volumes: ["./bind:/srv"]
-            stop_grace_period: 5s
-            vm: {{memory: {memory}M}}
-          db:
-            image: ./base.qcow2
-            volumes: ["data:/var/lib/data"]
-            stop_grace_period: 5s
-        volumes:
-          data: {{size: 64M}}
-        """
-
-
-THREE = ("db-0", "web-0", "web-1")
-
-
-class Scenario:
-    """verb: what runs into the fault.  before: what brought about the state it finds, with
-    the compose file `was`.  keeps: whose root disks it must not touch.  up: what brings up
-    what is wanted afterwards, down: what takes it away."""
-
-    def __init__(self, verb, before=(), was=three(), now=None, keeps=THREE, wanted=THREE,
-                 volume=True, up=("up",), down=("down",)):
-        self.verb, self.before = verb, before
-        self.was, self.now = was, now or was
-        self.keeps, self.wanted, self.volume = keeps, wanted, volume
-        self.up, self.down = up, down
-
-
-SCENARIOS = {
-    "up-fresh": Scenario(["up"]),
-    "up-again": Scenario(["up"], [["up"], ["stop"]]),
-    "up-running": Scenario(["up"], [["up"]]),
-    "up-changed": Scenario(["up"], [["up"]], now=three(memory=256)),
-    "recreate": Scenario(["up", "--recreate"], [["up"]], now=three(web="./other.qcow2"),
-                         keeps=("db-0",), up=["up", "--recreate"]),
-    "recreate-stopped": Scenario(["up", "--recreate"], [["up"], ["stop"]],
-                                 now=three(web="./other.qcow2"), keeps=("db-0",),
-                                 up=["up", "--recreate"]),
-    "stop": Scenario(["stop"], [["up"]]),
-    "restart": Scenario(["restart"], [["up"]]),
-    "kill": Scenario(["kill"], [["up"]]),
-    "scale-up": Scenario(["up"], [["up"]], was=three(replicas=1), now=three()),
-    "start": Scenario(["start"], [["up"], ["stop"]]),
-    "run": Scenario(["run", "--name", "demo", "./base.qcow2"], keeps=(), wanted=("vm-0",),
-                    up=["run", "--name", "demo", "./base.qcow2"], down=["down", "demo"]),
-    "down": Scenario(["down"], [["up"]], keeps=()),
-    "down-volumes": Scenario(["down", "--volumes"], [["up"]], keeps=(), volume=False),
-}
 
 
 # ---- kinds of faults ------------------------------------------------------------------
