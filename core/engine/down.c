@@ -65,6 +65,18 @@ static bool is_there(const struct state *s, const char *folder, const char *proj
 	return s->fd >= 0 && !fs_absent(s->fd, rel);
 }
 
+/* Keys stay, and with them what a command that was killed early has left of their
+ * making or of the record's.  One that is at it now holds the lock. */
+static int sweep_of_nothing(struct engine *e, const char *project, struct holos_error **err)
+{
+	_cleanup_(state_unlockp) struct state_lock *lock = NULL;
+
+	e->o.lock_wait_ns = 0;
+	if (!is_there(e->state, "ssh", project) || engine_lock(e, project, &lock, NULL) < 0)
+		return 0;
+	return state_sweep_discarded(e->state, project, err);
+}
+
 /* No project is there but, maybe, volumes that an earlier `down` left and what
  * a killed command left. */
 static int down_of_nothing(struct engine *e, const char *project, bool volumes, bool *ret_found,
@@ -77,7 +89,7 @@ static int down_of_nothing(struct engine *e, const char *project, bool volumes, 
 
 	*ret_found = left;
 	if (!left && !(volumes && is_there(e->state, "volumes", project)))
-		return 0;
+		return sweep_of_nothing(e, project, err);
 	r = engine_lock(e, project, &lock, err);
 	if (r == 0)
 		r = project_status_read(e->state, project, &p, err);

@@ -61,6 +61,21 @@ class KillTest(FakeTest):
                 left = os.path.join(self.state, "instances", "demo")
                 self.assertFalse(os.path.exists(left) and os.listdir(left))
 
+    def test_down_of_a_project_that_was_only_begun(self):
+        """Killed while it made its keys or its record: `down` knows no project, and leaves
+        no piece of a private key."""
+        self.compose(THREE)
+        self.ok("up")
+        self.ok("down")
+        left = [os.path.join(self.state, *path) for path in
+                (("ssh", "demo", "id_ed25519.tmp.4711"), ("projects", "demo.json.tmp.4711"))]
+        for path in left:
+            with open(path, "w") as f:
+                f.write("half")
+        self.ok("down")
+        self.assertEqual([path for path in left if os.path.exists(path)], [])
+        self.assertTrue(os.path.exists(os.path.join(self.state, "ssh", "demo", "id_ed25519")))
+
     def test_down(self):
         self.compose(THREE)
         for ms in self.EARLY_MS:
