@@ -193,7 +193,6 @@ int prepare_create(struct prepare *p, const struct plan_vm *vm, const struct bas
 	if (r == 0 && vm->service->vm.root_disk == NULL)
 		r = make_root(p, vm, base, err);
 	if (r < 0) {
-		error_wrap(err, "%s", vm->name);
 		state_abandon_instance(p->e->state, p->project->name, vm->name);
 		return r;
 	}
@@ -573,7 +572,7 @@ static int write_all(struct prepare *p, const struct plan_vm *vm, struct instanc
 	if (r == 0)
 		r = write_seed(p, vm, rec, &volumes, fd, err);
 	if (r < 0)
-		return error_wrap(err, "%s", vm->name);
+		return r;
 	rec->grace_ns = vm->service->stop_grace_period_ns;
 	renew_spec(p, vm, rec);
 	free(rec->file); /* the project may have been adopted */

@@ -16,6 +16,7 @@
 #include <engine/nics.h>
 #include <engine/prepare.h>
 #include <engine/stop.h>
+#include <engine/volumes.h>
 #include <monitor/launch.h>
 
 #include <errno.h>
@@ -214,8 +215,9 @@ static int check_one(struct restart_vm *v, struct holos_error **err)
 		return error_wrap(err, "%s", v->status->name);
 	r = prepare_check_base(rec, err);
 	/* Without a base it is a disk of the user's, where it was the last time. */
-	if (r == 0 && prepare_check_root(rec, rec->base == NULL ? rec->root : NULL, dir,
-					 v->status->dir, err) < 0)
+	if (r == 0 && (prepare_check_root(rec, rec->base == NULL ? rec->root : NULL, dir,
+					  v->status->dir, err) < 0 ||
+		       volumes_check_again(v->run->e->state, rec, err) < 0))
 		r = error_wrap(err, "%s", v->status->name);
 	return r;
 }

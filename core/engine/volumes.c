@@ -54,7 +54,7 @@ static int meta_read(int dir, const char *name, struct meta *ret, struct holos_e
 		error_hint(err, "use the holos that made it, or a newer one");
 		return -ERR_HOST;
 	}
-	ret->size = (uint64_t)jsonx_int(obj, "size", 0);
+	ret->size = jsonx_int(obj, "size", 0) > 0 ? (uint64_t)jsonx_int(obj, "size", 0) : 0;
 	ret->fresh = jsonx_bool(obj, "fresh", false);
 	ret->instance = xstrdup_null(jsonx_str(obj, "instance", NULL));
 	ret->console = (uint64_t)jsonx_int(obj, "console", 0);

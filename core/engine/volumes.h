@@ -53,6 +53,9 @@ void volumes_list_free(struct volume_info *list, size_t n);
 /* The instance that uses this disk, or of which that cannot be told; NULL. */
 const struct vm_status *project_status_volume_user(const struct project_status *p,
 						   const char *disk);
+/* Are the volumes of ours that it had at its last start there, and no links? */
+int volumes_check_again(const struct state *s, const struct instance_record *rec,
+			struct holos_error **err);
 /* The disks that the names mean.  One that is not there or in use is an error. */
 int volumes_find(const struct state *s, const struct project_status *p, const char *const *names,
 		 struct strv *ret, struct holos_error **err);

@@ -5,9 +5,11 @@
 #include <base/alloc.h>
 #include <base/jsonx.h>
 #include <base/names.h>
+#include <engine/prepare.h>
 #include <engine/stop.h>
 #include <engine/volumes.h>
 
+#include <fcntl.h>
 #include <string.h>
 
 /* "data" is a volume of this name, or all replicas' of a volume per replica. */
@@ -18,7 +20,8 @@ static bool means(const char *wanted, const char *disk)
 	return strcmp(wanted, disk) == 0 || (strncmp(wanted, disk, n) == 0 && disk[n] == '.');
 }
 
-static bool instance_uses(const struct instance_record *rec, const char *disk)
+/* The volumes of ours that the instance mounts, as of its last start. */
+static void used_volumes(const struct instance_record *rec, struct strv *ret)
 {
 	struct json_object *restart = jsonx_obj(rec->spec, "restart");
 	struct json_object *mounts = jsonx_arr(restart, "volumes");
@@ -28,17 +31,39 @@ static bool instance_uses(const struct instance_record *rec, const char *disk)
 		struct json_object *m = json_object_array_get_idx(mounts, i);
 		const char *name = jsonx_str(m, "source", "");
 		struct json_object *volume = jsonx_obj(volumes, name);
-		_cleanup_(freep) char *own = NULL;
 
-		if (strcmp(jsonx_str(m, "type", ""), "volume") != 0)
+		if (strcmp(jsonx_str(m, "type", ""), "volume") != 0 ||
+		    jsonx_str(volume, "source", NULL) != NULL)
 			continue;
-		own = jsonx_bool(volume, "per_replica", false)
-			      ? xasprintf("%s.%u", name, rec->index)
-			      : xstrdup(name);
-		if (jsonx_str(volume, "source", NULL) == NULL && strcmp(own, disk) == 0)
-			return true;
+		if (jsonx_bool(volume, "per_replica", false))
+			strv_addf(ret, "%s.%u", name, rec->index);
+		else
+			strv_add(ret, name);
 	}
-	return false;
+}
+
+static bool instance_uses(const struct instance_record *rec, const char *disk)
+{
+	_cleanup_(strv_finish) struct strv used = STRV_INIT;
+
+	used_volumes(rec, &used);
+	return strv_has(&used, disk);
+}
+
+int volumes_check_again(const struct state *s, const struct instance_record *rec,
+			struct holos_error **err)
+{
+	_cleanup_(strv_finish) struct strv used = STRV_INIT;
+
+	used_volumes(rec, &used);
+	for (size_t i = 0; i < used.n; i++) {
+		_cleanup_(freep) char *path =
+			state_path(s, "volumes/%s/%s.qcow2", rec->project, used.v[i]);
+
+		if (prepare_check_plain(AT_FDCWD, path, path, err) < 0)
+			return error_wrap(err, "volume \"%s\"", used.v[i]);
+	}
+	return 0;
 }
 
 const struct vm_status *project_status_volume_user(const struct project_status *p, const char *disk)

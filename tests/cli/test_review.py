@@ -19,6 +19,9 @@ ONE = """
         image: ./base.qcow2
         stop_grace_period: 1s
 """
+VOLUME = """        volumes: ["data:/data"]
+    volumes: {data: {size: 64M}}
+"""
 LARGER = ONE + "        vm: {disk_size: 128M}\n"
 
 WEB_AFTER_JOB = """
@@ -297,6 +300,24 @@ class OtherProjectTest(Base):
         self.fails(FAILED, "restart", match=["web-0", "No such file"])
         os.rename(outside, disk)
         self.assert_goes_on()
+        self.ok("restart")
+
+    def test_restart_without_its_volume(self):
+        self.compose(ONE + VOLUME)
+        self.ok("up")
+        pid = self.instances("demo")["web-0"]["pid"]
+        disk = os.path.join(self.state, "volumes", "demo", "data.qcow2")
+        outside = os.path.join(self.dir, "outside.qcow2")
+        os.rename(disk, outside)
+        self.fails(FAILED, "restart", match=["web-0: volume \"data\"", "No such file"])
+        os.symlink(outside, disk)
+        self.fails(FAILED, "restart", match=["web-0: volume \"data\"", "must be a plain file"])
+        self.assertEqual(self.instances("demo")["web-0"]["pid"], pid, "it was stopped")
+        self.ok("stop")
+        result = self.fails(FAILED, "up", match=["must be a plain file"])
+        self.assertNotIn("web-0: web-0:", result.err)
+        os.unlink(disk)
+        os.rename(outside, disk)
         self.ok("restart")
 
     def test_the_record_of_another_project(self):
