@@ -247,7 +247,9 @@ START_TEST(launch_round_trip)
 	static const char text[] = LAUNCH(
 		",\"stop_grace_ns\":5,\"restart\":{\"policy\":\"on-failure\",\"max\":3},"
 		"\"helpers\":[{\"name\":\"h\",\"argv\":[\"/bin/h\",\"-x\"],\"ready_path\":\"/r\","
-		"\"ready_timeout_ms\":70}],\"health\":{\"plugin\":\"ssh\",\"options\":{\"test\":"
+		"\"ready_timeout_ms\":70}],\"networks\":[{\"driver\":\"d\",\"options\":{},\"nic\":{"
+		"}}],"
+		"\"health\":{\"plugin\":\"ssh\",\"options\":{\"test\":"
 		"[\"true\"]},\"interval_ns\":1,\"timeout_ns\":2,\"start_period_ns\":3,"
 		"\"start_interval_ns\":4,\"retries\":5,\"on_failure\":\"restart\"},"
 		"\"guest\":{\"user\":\"u\",\"key\":\"/k\",\"host_key\":\"/h\"},"
@@ -266,6 +268,7 @@ START_TEST(launch_round_trip)
 	ck_assert_uint_eq(l->helpers[0].ready_timeout_ns, 70 * NS_PER_MS);
 	ck_assert_uint_eq(l->qmp_timeout_ns, 30 * NS_PER_S);
 	ck_assert_str_eq(l->plugin_path, "/p");
+	ck_assert_uint_eq(jsonx_len(l->networks), 1);
 	ck_assert_uint_eq(l->n_reserved, 2);
 	ck_assert_uint_eq(l->reserved[0].last, 81);
 	ck_assert_uint_eq(l->ports[0].low, 7);
@@ -274,6 +277,7 @@ START_TEST(launch_round_trip)
 	ck_assert_int_eq(launch_decode(once, "test", &again, NULL), 0);
 	twice = launch_encode(again);
 	ck_assert_str_eq(jsonx_line(once), jsonx_line(twice));
+	ck_assert_uint_eq(jsonx_len(jsonx_arr(twice, "networks")), 1);
 }
 END_TEST
 
