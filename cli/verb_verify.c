@@ -27,7 +27,9 @@ static void print_line(const struct image_verified *v)
 	case IMAGE_DAMAGED:
 		printf("%s: damaged sha256:%.16s %s%s%s%s\n", ref, v->disk, v->path,
 		       v->text != NULL ? "; used by " : "", v->text != NULL ? v->text : "",
-		       v->set_aside ? "; set aside" : "; kept while VMs run on it");
+		       v->set_aside ? "; set aside"
+		       : v->running ? "; kept while VMs run on it"
+				    : "; kept: the store is in use, or cannot be written");
 		break;
 	}
 }

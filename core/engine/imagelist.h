@@ -38,8 +38,8 @@ void image_rows_free(struct image_row *rows, size_t n);
  * out of the store.  What a VM stands on is refused.  removed gets what went. */
 int images_remove(struct engine *e, char *const *names, size_t n, struct strv *removed,
 		  uint64_t *ret_bytes, struct holos_error **err);
-/* Remove bases that no VM stands on and no reference leads to (all: these too), and
- * downloads that were given up a week ago (all: any). */
+/* Remove bases that no VM stands on and no reference leads to (all: these too), what
+ * verify set aside, and downloads that were given up a week ago (all: any). */
 int images_prune(struct engine *e, bool all, struct strv *removed, uint64_t *ret_bytes,
 		 struct holos_error **err);
 
@@ -51,6 +51,7 @@ struct image_verified {
 	char *disk, *path; /* NULL: skipped */
 	char *text;        /* why it was skipped, or who uses the damaged one; NULL */
 	bool set_aside;    /* the damaged one got another name */
+	bool running;      /* ... did not: a VM runs on it */
 };
 
 /* Hash bases again and compare: those of refs, or all.  No network.  Damaged ones

@@ -222,6 +222,11 @@ static void locked(struct pull_job *j, struct json_object *waited)
 		return;
 	}
 	if (j->want->lock_disk != NULL) {
+		if (find(j, index, &found) && strcmp(found.disk, j->want->lock_disk) == 0) {
+			finish_found(j, &found, NULL);
+			return;
+		}
+		image_entry_finish(&found);
 		download(j);
 		return;
 	}

@@ -7,6 +7,7 @@
  */
 #include <base/alloc.h>
 #include <base/clock.h>
+#include <base/fs.h>
 #include <base/jsonx.h>
 #include <engine/context.h>
 #include <engine/imagelist.h>
@@ -63,6 +64,18 @@ static int removal_begin(struct engine *e, struct strv *removed, uint64_t *bytes
 	return r;
 }
 
+/* The index has lost this reference: the list that was made of it does too. */
+static int drop_ref(struct removal *r, size_t at, struct holos_error **err)
+{
+	int e = store_drop(r->e, r->entries[at].ref, err);
+
+	if (e < 0)
+		return e;
+	image_entry_finish(&r->entries[at]);
+	memmove(&r->entries[at], &r->entries[at + 1], (--r->n_entries - at) * sizeof(*r->entries));
+	return 0;
+}
+
 static uint64_t disk_usage(const char *path)
 {
 	struct stat st;
@@ -88,9 +101,9 @@ static int remove_base(struct removal *r, const char *disk, const char *format,
 	uint64_t bytes = disk_usage(path);
 	int e = 0;
 
-	for (size_t i = 0; e == 0 && i < r->n_entries; i++) {
+	for (size_t i = r->n_entries; e == 0 && i-- > 0;) {
 		if (strcmp(r->entries[i].disk, disk) == 0)
-			e = store_drop(r->e, r->entries[i].ref, err);
+			e = drop_ref(r, i, err);
 	}
 	if (e == 0)
 		e = store_remove(r->e, disk, format, err);
@@ -114,20 +127,20 @@ static int refuse_used(const struct removal *r, const char *name, const char *di
 	return -ERR_FAILED;
 }
 
-static int remove_ref(struct removal *r, const struct image_entry *i, struct holos_error **err)
+static int remove_ref(struct removal *r, size_t at, struct holos_error **err)
 {
-	int e;
+	const struct image_entry *i = &r->entries[at];
+	_cleanup_(freep) char *ref = xstrdup(i->ref);
+	_cleanup_(freep) char *disk = xstrdup(i->disk);
+	_cleanup_(freep) char *format = xstrdup(i->format);
+	bool shared = is_referenced(r, disk, ref);
+	int e = shared ? 0 : refuse_used(r, ref, disk, format, err);
 
-	if (is_referenced(r, i->disk, i->ref)) {
-		e = store_drop(r->e, i->ref, err);
-		if (e == 0)
-			strv_add(r->removed, i->ref);
-		return e;
-	}
-	e = refuse_used(r, i->ref, i->disk, i->format, err);
 	if (e == 0)
-		strv_add(r->removed, i->ref);
-	return e == 0 ? remove_base(r, i->disk, i->format, err) : e;
+		e = drop_ref(r, at, err);
+	if (e == 0)
+		strv_add(r->removed, ref);
+	return e == 0 && !shared ? remove_base(r, disk, format, err) : e;
 }
 
 /* "sha256:0123abcd", as the list shows it: exactly one base begins so. */
@@ -171,7 +184,7 @@ static int remove_one(struct removal *r, const char *name, struct holos_error **
 		full = xstrdup(name);
 	for (size_t i = 0; i < r->n_entries; i++) {
 		if (strcmp(r->entries[i].ref, full) == 0)
-			return remove_ref(r, &r->entries[i], err);
+			return remove_ref(r, i, err);
 	}
 	error_set(err, ERR_FAILED, "image \"%s\" is not in the store", name);
 	error_hint(err, "holos images shows what is");
@@ -223,6 +236,62 @@ static int prune_downloads(struct removal *r, bool all, struct holos_error **err
 	return 0;
 }
 
+static bool is_used(const struct removal *r, const char *disk, const char *format)
+{
+	_cleanup_(freep) char *path = store_path(r->e, disk, format);
+	char *users = store_users_text(r->users, r->n_users, path, NULL);
+
+	if (users == NULL)
+		return false;
+	free(users);
+	return true;
+}
+
+/* "damaged-sha256-….qcow2", which verify set aside; "sha256-….kernel" without its
+ * disk, of who was killed while he stored or removed it. */
+static bool is_leftover(struct removal *r, const char *name)
+{
+	static const char *const formats[] = { "qcow2", "raw" };
+	const char *format;
+	char hex[65];
+
+	/* Who has a VM on it may want to save what he can. */
+	if (strncmp(name, "damaged-", 8) == 0 && store_parse_base(name + 8, hex, &format))
+		return !is_used(r, hex, format);
+	if (strncmp(name, "sha256-", 7) != 0 || strspn(name + 7, "0123456789abcdef") != 64 ||
+	    (strcmp(name + 71, ".kernel") != 0 && strcmp(name + 71, ".initrd") != 0 &&
+	     strcmp(name + 71, ".cmdline") != 0))
+		return false;
+	for (size_t i = 0; i < 2; i++) {
+		_cleanup_(freep) char *disk = xasprintf("images/%.71s.%s", name, formats[i]);
+
+		if (!fs_absent(r->e->state->fd, disk))
+			return false;
+	}
+	return true;
+}
+
+static int prune_leftovers(struct removal *r, struct holos_error **err)
+{
+	int fd = state_open_dir(r->e->state, false, "images");
+	_cleanup_(closedirp) DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+
+	if (d == NULL)
+		return error_sys(err, ERR_FAILED, errno, "cannot read %s/images", r->e->state->dir);
+	while ((entry = readdir(d)) != NULL) {
+		struct stat st;
+
+		if (!is_leftover(r, entry->d_name) ||
+		    fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		if (unlinkat(fd, entry->d_name, 0) < 0)
+			return error_sys(err, ERR_FAILED, errno, "cannot remove %s", entry->d_name);
+		*r->bytes += (uint64_t)st.st_blocks * 512;
+	}
+	return 0;
+}
+
 int images_prune(struct engine *e, bool all, struct strv *removed, uint64_t *ret_bytes,
 		 struct holos_error **err)
 {
@@ -233,18 +302,16 @@ int images_prune(struct engine *e, bool all, struct strv *removed, uint64_t *ret
 	if (result == 0)
 		result = store_bases(e, &bases, err);
 	for (size_t i = 0; result == 0 && i < bases.n; i++) {
-		_cleanup_(freep) char *users = NULL;
-		_cleanup_(freep) char *path = NULL;
 		const char *format;
 		char hex[65];
 
 		if (!store_parse_base(bases.v[i], hex, &format))
 			continue;
-		path = store_path(e, hex, format);
-		users = store_users_text(r.users, r.n_users, path, NULL);
-		if (users == NULL && (all || !is_referenced(&r, hex, NULL)))
+		if (!is_used(&r, hex, format) && (all || !is_referenced(&r, hex, NULL)))
 			result = remove_base(&r, hex, format, err);
 	}
+	if (result == 0)
+		result = prune_leftovers(&r, err);
 	if (result == 0)
 		result = prune_downloads(&r, all, err);
 	removal_finish(&r);

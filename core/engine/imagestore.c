@@ -47,7 +47,10 @@ int store_read(struct engine *e, struct json_object **ret, struct holos_error **
 
 	if (e->state->fd >= 0 &&
 	    jsonx_read_file(e->state->fd, INDEX, INDEX_MAX, &index, &why) < 0) {
-		if (why->sys_errno != ENOENT) /* it only saves work: begin anew */
+		/* What could not be read is not damaged: prune would take it for empty. */
+		if (why->sys_errno != 0 && why->sys_errno != ENOENT)
+			return error_move(err, &why);
+		if (why->sys_errno == 0) /* it only saves work: begin anew */
 			engine_warn(e, "image index set aside: %s", why->message);
 		index = NULL;
 	} else if (index != NULL && jsonx_int(index, "format", 0) > INDEX_FORMAT) {
@@ -304,14 +307,14 @@ int store_remove(struct engine *e, const char *disk, const char *format, struct 
 
 /* ---- who uses what -------------------------------------------------------------------- */
 
-static int open_use(struct engine *e, struct holos_error **err)
+static int open_use(struct engine *e)
 {
-	int fd = openat(e->state->fd, "images/.use", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW,
-			0600);
+	return openat(e->state->fd, "images/.use", O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+}
 
-	return fd >= 0 ? fd
-		       : error_sys(err, ERR_FAILED, errno, "cannot open %s/images/.use",
-				   e->state->dir);
+static int no_use(struct engine *e, struct holos_error **err)
+{
+	return error_sys(err, ERR_FAILED, errno, "cannot open %s/images/.use", e->state->dir);
 }
 
 int store_hold(struct engine *e, struct holos_error **err)
@@ -321,9 +324,14 @@ int store_hold(struct engine *e, struct holos_error **err)
 
 	if (e->image_hold > 0)
 		return 0;
-	fd = open_use(e, err);
+	fd = open_use(e);
+	if (fd < 0 && errno == EROFS) { /* a store to read: its lock can be held all the same */
+		fd = openat(e->state->fd, "images/.use", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+		if (fd < 0 && errno == ENOENT)
+			return 0;
+	}
 	if (fd < 0)
-		return fd;
+		return no_use(e, err);
 	/* Who has it alone removes some files and is done. */
 	while (fcntl(fd, F_OFD_SETLKW, &lk) < 0) {
 		if (errno != EINTR) {
@@ -338,10 +346,10 @@ int store_hold(struct engine *e, struct holos_error **err)
 int store_hold_alone(struct engine *e, int *ret_fd, struct holos_error **err)
 {
 	struct flock lk = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
-	int fd = open_use(e, err);
+	int fd = open_use(e);
 
 	if (fd < 0)
-		return fd;
+		return no_use(e, err);
 	if (fcntl(fd, F_OFD_SETLK, &lk) == 0) {
 		*ret_fd = fd;
 		return 0;
@@ -352,6 +360,13 @@ int store_hold_alone(struct engine *e, int *ret_fd, struct holos_error **err)
 	error_set(err, ERR_BUSY, "another holos is about to use images of this store");
 	error_hint(err, "try again when it is done");
 	return -ERR_BUSY;
+}
+
+bool store_upgrade(struct engine *e)
+{
+	struct flock lk = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
+
+	return e->image_hold > 0 && fcntl(e->image_hold, F_OFD_SETLK, &lk) == 0;
 }
 
 void image_users_free(struct image_user *u, size_t n)
@@ -397,13 +412,25 @@ int store_users(struct engine *e, struct image_user **ret, size_t *ret_n, struct
 	return 0;
 }
 
+/* The store may have several names (a link, a bind mount), and a record knows the one
+ * of its day: a base of a store is known by the digest in its name. */
+static bool is_same_base(const char *a, const char *b)
+{
+	const char *x = strrchr(a, '/'), *y = strrchr(b, '/');
+	const char *format;
+	char hex[65];
+
+	return strcmp(a, b) == 0 || (x != NULL && y != NULL && strcmp(x, y) == 0 &&
+				     store_parse_base(x + 1, hex, &format));
+}
+
 char *store_users_text(const struct image_user *u, size_t n, const char *path, bool *ret_running)
 {
 	struct strbuf b = STRBUF_INIT;
 	bool running = false;
 
 	for (size_t i = 0; i < n; i++) {
-		if (u[i].base != NULL && strcmp(u[i].base, path) != 0)
+		if (u[i].base != NULL && !is_same_base(u[i].base, path))
 			continue;
 		strbuf_addf(&b, "%s%s/%s%s", b.len != 0 ? ", " : "", u[i].project, u[i].instance,
 			    u[i].base == NULL ? " (whose record cannot be read)" : "");

@@ -76,6 +76,9 @@ int store_remove(struct engine *e, const char *disk, const char *format, struct 
 
 /* From now until the engine ends no other holos removes bases. */
 int store_hold(struct engine *e, struct holos_error **err);
+/* Who holds it has it alone now, until the engine ends.  False: others hold it too,
+ * or it cannot be written. */
+bool store_upgrade(struct engine *e);
 /* Nobody is about to use a base until the caller closes *ret_fd; ERR_BUSY. */
 int store_hold_alone(struct engine *e, int *ret_fd, struct holos_error **err);
 

@@ -147,15 +147,14 @@ static int choose_all(struct chosen *c, struct holos_error **err)
 /* A damaged base: say who stands on it, and take its name away when nobody runs
  * on it, so that the next pull gets it anew. */
 static void handle_damaged(struct engine *e, struct image_verified *v,
-			   const struct image_user *users, size_t n_users)
+			   const struct image_user *users, size_t n_users, bool alone)
 {
 	_cleanup_(freep) char *aside = NULL;
 	const char *slash = strrchr(v->path, '/');
-	bool running = false;
 
 	v->verdict = IMAGE_DAMAGED;
-	v->text = store_users_text(users, n_users, v->path, &running);
-	if (running)
+	v->text = store_users_text(users, n_users, v->path, &v->running);
+	if (v->running || !alone)
 		return;
 	aside = state_path(e->state, "images/damaged-%s", slash + 1);
 	v->set_aside = rename(v->path, aside) == 0;
@@ -165,15 +164,21 @@ static int judge(struct engine *e, struct verify_job *jobs, size_t n, struct hol
 {
 	struct image_user *users = NULL;
 	size_t n_users = 0, damaged = 0;
-	int r = store_users(e, &users, &n_users, err);
+	bool alone;
+	int r;
+
+	for (size_t i = 0; i < n; i++)
+		damaged += jobs[i].differs;
+	/* Another holos may have chosen one, and not yet have written down that it did. */
+	alone = damaged != 0 && store_upgrade(e);
+	r = store_users(e, &users, &n_users, err);
 
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		if (jobs[i].err != NULL) {
 			error_wrap(&jobs[i].err, "image %s", jobs[i].v->ref);
 			r = error_move(err, &jobs[i].err);
 		} else if (jobs[i].differs) {
-			handle_damaged(e, jobs[i].v, users, n_users);
-			damaged++;
+			handle_damaged(e, jobs[i].v, users, n_users, alone);
 		}
 	}
 	image_users_free(users, n_users);

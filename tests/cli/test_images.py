@@ -314,6 +314,31 @@ class Verify(ImageTest):
         self.fails(VERIFY, "verify", "debian:12", match="hint")
         self.assertFalse(os.path.exists(self.base(DATA)))
 
+    def test_damaged_while_the_store_is_in_use(self):
+        """Who is about to use it has not written down that he does."""
+        self.put_debian(DATA)
+        self.ok("pull", "debian")
+        os.chmod(self.base(DATA), 0o644)
+        with open(self.base(DATA), "r+b") as f:
+            f.write(b"x")
+        self.put_debian(NEW, 13, "trixie", stall=1000)
+        run = self.start("pull", "debian:13", env={"HOLOS_FETCH_TIMEOUT": "30s"})
+        self.wait_for(self.partial, "the download has begun")
+        result = self.fails(VERIFY, "verify", "--all")
+        self.assertIn("kept: the store is in use", result.out)
+        self.assertEqual(self.bases(), [self.base(DATA)])
+        run.interrupt()
+        run.finish()
+
+    def test_read_only_store(self):
+        self.mount_state()
+        self.put_debian(DATA)
+        self.ok("pull", "debian")
+        self.assertEqual(os.system(f"mount -o remount,ro {self.state}"), 0)
+        self.assertIn("verified", self.ok("verify", "--all").out)
+        self.assertIn("debian:12", self.images())
+        self.fails(FAILED, "images", "prune", match="Read-only file system")
+
 
 class Remove(ImageTest):
     def setUp(self):
@@ -379,6 +404,51 @@ class Remove(ImageTest):
         self.fails(BUSY, "images", "prune", match="about to use images")
         run.interrupt()
         run.finish()
+
+    def test_a_store_of_several_names(self):
+        """A VM's base stays, whatever the state directory is called today."""
+        self.ok("up")
+        self.ok("stop")
+        link = os.path.join(self.dir, "link")
+        os.symlink(self.state, link)
+        self.fails(FAILED, "images", "rm", "debian", "--state-dir", link, match="demo/web-0")
+        self.ok("images", "prune", "--all", "--state-dir", link)
+        self.assert_base(DATA)
+
+    def test_rm_all_names_of_one_at_once(self):
+        self.ok("pull", "debian:12", "debian:bookworm")
+        self.assertIn("freed: 256 KiB", self.ok("images", "rm", "debian:12", "debian:bookworm").out)
+        self.assertEqual(self.bases(), [])
+        self.fails(FAILED, "images", "rm", "debian", "debian", match="is not in the store")
+
+    def test_prune_takes_leftovers(self):
+        """What verify set aside, and what lies beside a disk that is not there."""
+        self.ok("up")
+        self.ok("stop")
+        os.chmod(self.base(DATA), 0o644)
+        with open(self.base(DATA), "r+b") as f:
+            f.write(b"x")
+        self.fails(VERIFY, "verify", "--all")
+        aside = os.path.join(self.state, "images", "damaged-" + os.path.basename(self.base(DATA)))
+        kernel = os.path.join(self.state, "images", "sha256-" + "0" * 64 + ".kernel")
+        with open(kernel, "w") as f:
+            f.write("x")
+        self.ok("images", "prune")
+        self.assertTrue(os.path.exists(aside), "a VM is on it")
+        self.assertFalse(os.path.exists(kernel))
+        self.ok("down")
+        self.assertIn("freed: 256 KiB", self.ok("images", "prune").out)
+        self.assertFalse(os.path.exists(aside))
+
+    def test_an_index_that_cannot_be_read(self):
+        """It is not an empty one."""
+        self.ok("pull", "debian")
+        index = os.path.join(self.state, "images", "index.json")
+        os.unlink(index)
+        os.symlink("index.json", index)
+        self.fails(FAILED, "images", "prune", match="images/index.json")
+        self.fails(FAILED, "pull", "debian", match="images/index.json")
+        self.assert_base(DATA)
 
     def test_unreadable_record_protects_all(self):
         self.ok("up")
@@ -516,6 +586,17 @@ class Lock(ImageTest):
         self.server.put(SUMS, "nonsense")   # it is not asked
         self.ok("up", "--locked")
         self.assert_base(DATA)
+
+    def test_several_services_one_download(self):
+        self.compose("""
+            name: demo
+            services: {a: {image: debian}, b: {image: debian}, c: {image: "debian:12"}}
+        """)
+        self.ok("pull")
+        shutil.rmtree(self.state)
+        before = self.server.count(DEBIAN)
+        self.ok("up", "--locked")
+        self.assertEqual(self.server.count(DEBIAN), before + 1)
 
     def test_other_bytes_are_refused(self):
         self.ok("pull")

@@ -83,6 +83,16 @@ class ImageTest(FakeTest):
     def partial(self):
         return glob.glob(os.path.join(self.state, "images", ".fetch", "*.part"))
 
+    def mount_state(self, *options):
+        """The state directory on a file system of its own, for root."""
+        os.makedirs(self.state, 0o700, exist_ok=True)
+        mounted = self.spawn(["mount", "-t", "tmpfs", "-o", ",".join(("mode=700", *options)),
+                              "none", self.state]).finish()
+        if mounted.status != 0:
+            self.skipTest("no file system can be mounted here")
+        self.addCleanup(shutil.rmtree, self.dir, True)
+        self.addCleanup(os.system, f"umount -l {self.state}")
+
     def images(self, *args):
         """{reference: its object of `images --json`} of what is cached."""
         rows = self.ok("images", "--json", *args).json()
