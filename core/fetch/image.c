@@ -173,13 +173,18 @@ static holos_status download(struct job *j, struct part *p, struct holos_error *
 	}
 }
 
-/* A file without a stated length ends where the connection does. */
+/* A file without a stated length ends where its body does. */
 static holos_status settle_size(struct part *p, struct holos_error **err)
 {
 	if (p->size == 0)
 		return fetch_fail(err, HOLOS_E_INTEGRITY, 0, "%s: is empty", p->url);
 	if (p->total == UINT64_MAX)
-		p->total = p->size;
+		p->total = p->wanted != 0 ? p->wanted : p->size;
+	/* A body in chunks has no length of its own. */
+	if (p->size != p->total)
+		return fetch_fail(err, HOLOS_E_INTEGRITY, 0,
+				  "%s: ended after %llu bytes, and %llu were promised", p->url,
+				  (unsigned long long)p->size, (unsigned long long)p->total);
 	return HOLOS_OK;
 }
 

@@ -23,6 +23,7 @@
 #define META_MAX   (64u << 10)
 #define SYNC_STEP  (32u << 20)
 #define SPARE_ROOM (16ull << 20) /* of the file system, for others */
+#define ROOM_STEP  (4u << 20)
 
 static holos_status restart_hasher(struct part *p, struct holos_error **err)
 {
@@ -170,9 +171,9 @@ static holos_status check_room(const struct part *p, struct holos_error **err)
 	struct statvfs fs;
 	uint64_t need, room;
 
-	if (p->total == UINT64_MAX || fstatvfs(p->fd, &fs) < 0)
+	if (fstatvfs(p->fd, &fs) < 0)
 		return HOLOS_OK;
-	need = p->total - p->size + SPARE_ROOM;
+	need = (p->total > p->size && p->total != UINT64_MAX ? p->total - p->size : 0) + SPARE_ROOM;
 	room = (uint64_t)fs.f_bavail * fs.f_frsize;
 	if (room >= need)
 		return HOLOS_OK;
@@ -250,6 +251,10 @@ holos_status part_on_body(void *data, const void *bytes, size_t n, struct holos_
 		st = sniff(p, bytes, n, err);
 	if (st == HOLOS_OK)
 		st = check_size(p, p->size + n, err);
+	/* A body that does not say how long it is must not fill the disk either. */
+	if (st == HOLOS_OK && p->total == UINT64_MAX &&
+	    p->size / ROOM_STEP != (p->size + n) / ROOM_STEP)
+		st = check_room(p, err);
 	if (st != HOLOS_OK)
 		return st;
 	if (lseek(p->fd, (off_t)p->size, SEEK_SET) < 0)

@@ -125,6 +125,16 @@ class Ranges(FaultTest):
     def test_from_another_place(self):
         self.assertEqual(self.cut_with(ranges="wrong"), [None, "bytes=100000-", None])
 
+    def test_a_range_that_ends_too_early(self):
+        """In chunks, with no length of its own; nobody says what the file should be."""
+        ref = self.server.url(PATH)
+        self.server.put(PATH, DATA, cut=100000)
+        self.refused(FAILED, ref, env={"HOLOS_FETCH_RETRIES": "0"})
+        self.server.put(PATH, DATA, chunked=1024)
+        self.refused(VERIFY, ref, "ended after 101024 bytes, and 262144 were promised")
+        self.server.put(PATH, DATA)
+        self.pulls(ref)
+
     def test_416(self):
         self.assertEqual(self.cut_with(ranges="416"), [None, "bytes=100000-", None])
 
@@ -209,6 +219,14 @@ class Disks(FaultTest):
         self.assertEqual(self.partial(), [])
         self.assertEqual([f for f in os.listdir(os.path.join(self.state, "images", ".fetch"))
                           if not f.endswith(".lock")], [])
+
+    def test_endless_on_a_small_disk(self):
+        """A body of no stated length leaves room for others, too."""
+        self.mount_state("size=40m")
+        self.server.put(PATH, DATA, endless=True)
+        self.refused(HOST, self.server.url(PATH), "of disk space")
+        free = os.statvfs(self.state)
+        self.assertGreater(free.f_bavail * free.f_frsize, 8 << 20)
 
     def test_html(self):
         page = b"\n  <!DOCTYPE html>\n<html>Log in to the hotspot</html>" + b" " * 9000

@@ -18,6 +18,7 @@ Orders of put(), each for the first `times` requests of that path (None: always)
     ranges=...      "yes", "no" (no Accept-Ranges, Range is ignored), "whole" (206 with
                     the whole file), "wrong" (206 from another place), "416"
     swap=DATA       this request is answered, and the file is DATA from then on
+    chunked=N       the body comes in chunks, without a length, and ends after N bytes
     endless=True    the file repeats without end, without a length
 
 validators="both", "etag", "modified", "none" hold for the file; "fixed" is a
@@ -226,7 +227,12 @@ class HttpsServer:
             start = 0 if mode == "whole" else first
             h.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
         self._validators(h, file)
-        h.send_header("Content-Length", str(orders.get("length", len(body))))
+        if "chunked" in orders:
+            h.send_header("Transfer-Encoding", "chunked")
+            body = body[:orders["chunked"]]
+            body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+        else:
+            h.send_header("Content-Length", str(orders.get("length", len(body))))
         h.end_headers()
         if h.command == "HEAD":
             return
