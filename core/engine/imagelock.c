@@ -52,6 +52,8 @@ int image_lock_read(const char *path, struct image_lock **ret, struct holos_erro
 	_cleanup_(json_putp) struct json_object *root = NULL;
 	int r = jsonx_read_file(AT_FDCWD, path, LOCK_MAX, &root, err);
 
+	if (r < 0 && err != NULL && (*err)->sys_errno == 0)
+		error_hint(err, "holos pull --update writes it anew");
 	if (r < 0)
 		return r;
 	if (jsonx_int(root, "format", 0) != LOCK_FORMAT || jsonx_obj(root, "images") == NULL) {

@@ -11,6 +11,7 @@
 #include <engine/up.h>
 #include <plugin/registry.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 
@@ -177,7 +178,7 @@ int up_obtain_images(struct up *u, struct holos_error **err)
 	u->bases = xcalloc(u->project->n_services, sizeof(*u->bases));
 	if (path != NULL) {
 		r = image_lock_read(path, &lock, err);
-		if (r < 0)
+		if (r < 0 && err != NULL && (*err)->sys_errno == ENOENT)
 			error_hint(err, "holos pull writes it");
 	}
 	if (r == 0)

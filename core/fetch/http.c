@@ -332,6 +332,9 @@ static holos_status judge_curl(const struct http *h, CURLcode code, struct holos
 				"SSL_CERT_FILE=FILE");
 		return HOLOS_E_DENIED;
 	case CURLE_UNSUPPORTED_PROTOCOL:
+		if (h->head->status == 0) /* as curl calls an answer without a head */
+			return fetch_fail(err, HOLOS_E_IO, 0,
+					  "%s: what answers there speaks no HTTP", url);
 		return fetch_fail(err, HOLOS_E_DENIED, 0,
 				  "%s: redirected to what is not https, which is not followed",
 				  url);

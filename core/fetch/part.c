@@ -251,6 +251,10 @@ holos_status part_on_body(void *data, const void *bytes, size_t n, struct holos_
 		st = sniff(p, bytes, n, err);
 	if (st == HOLOS_OK)
 		st = check_size(p, p->size + n, err);
+	if (st == HOLOS_OK && p->total != UINT64_MAX && p->size + n > p->total)
+		st = fetch_fail(err, HOLOS_E_INTEGRITY, 0,
+				"%s: goes on after the %llu bytes that were promised", p->url,
+				(unsigned long long)p->total);
 	/* A body that does not say how long it is must not fill the disk either. */
 	if (st == HOLOS_OK && p->total == UINT64_MAX &&
 	    p->size / ROOM_STEP != (p->size + n) / ROOM_STEP)

@@ -135,6 +135,16 @@ class Ranges(FaultTest):
         self.server.put(PATH, DATA)
         self.pulls(ref)
 
+    def test_a_range_that_does_not_end(self):
+        """It goes on in chunks after what it promised."""
+        ref = self.server.url(PATH)
+        self.server.put(PATH, DATA, cut=100000)
+        self.refused(FAILED, ref, env={"HOLOS_FETCH_RETRIES": "0"})
+        self.server.put(PATH, DATA, chunked=1 << 30, beyond=8 << 20)
+        self.refused(VERIFY, ref, "goes on after the 262144 bytes that were promised")
+        self.server.put(PATH, DATA)
+        self.pulls(ref)
+
     def test_416(self):
         self.assertEqual(self.cut_with(ranges="416"), [None, "bytes=100000-", None])
 
@@ -164,6 +174,12 @@ class Ranges(FaultTest):
         self.ok("pull", self.server.url(PATH) + "#sha256=" + sha256(new))
         self.assert_base(new)
         self.assertEqual(self.server.ranges(PATH), [None, "bytes=100000-", None])
+
+
+class NoServer(FaultTest):
+    def test_speaks_no_http(self):
+        self.server.put(PATH, DATA, bare=True)
+        self.refused(FAILED, self.server.url(PATH), "speaks no HTTP")
 
 
 class Redirects(FaultTest):

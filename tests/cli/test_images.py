@@ -658,7 +658,9 @@ class Lock(ImageTest):
             with open(self.lock, "w") as f:
                 f.write(text)
             with self.subTest(text=text):
-                self.fails(FAILED, "up", "--locked", match=r"holos\.lock")
+                for command in ("up", "--locked"), ("pull",):
+                    result = self.fails(FAILED, *command, match=r"holos\.lock")
+                    self.assertIn("hint: holos pull --update writes it anew\n", result.err)
         self.ok("pull", "--update")
 
 

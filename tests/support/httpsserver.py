@@ -14,11 +14,13 @@ Orders of put(), each for the first `times` requests of that path (None: always)
     delay=S         each piece of 64 KiB comes after S seconds
     status=CODE     this status, with no file; retry_after=TEXT adds Retry-After
     redirect=URL    302
+    bare=True       the file without a head
     length=N        a Content-Length that is not so
     ranges=...      "yes", "no" (no Accept-Ranges, Range is ignored), "whole" (206 with
                     the whole file), "wrong" (206 from another place), "416"
     swap=DATA       this request is answered, and the file is DATA from then on
     chunked=N       the body comes in chunks, without a length, and ends after N bytes
+    beyond=N        ... after N bytes more than there are
     endless=True    the file repeats without end, without a length
 
 validators="both", "etag", "modified", "none" hold for the file; "fixed" is a
@@ -174,6 +176,10 @@ class HttpsServer:
             data = file.data if file else b""
         if file is None:
             return self._status(h, 404)
+        if "bare" in orders:
+            h.wfile.write(data)
+            h.close_connection = True
+            return None
         if "redirect" in orders:
             return self._status(h, 302, Location=orders["redirect"])
         if "status" in orders:
@@ -229,7 +235,7 @@ class HttpsServer:
         self._validators(h, file)
         if "chunked" in orders:
             h.send_header("Transfer-Encoding", "chunked")
-            body = body[:orders["chunked"]]
+            body = (body + bytes(orders.get("beyond", 0)))[:orders["chunked"]]
             body = b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
         else:
             h.send_header("Content-Length", str(orders.get("length", len(body))))
