@@ -38,35 +38,58 @@ static void heading(struct follow *w, const struct log_file *f)
 	w->last = f->name;
 }
 
-/* The file was copied and truncated: what it had since we last looked is in the
- * copy. */
-static void drain_rotated(struct follow *w, struct log_file *f)
+/* The copy that a rotation made of f; -1: there is none. */
+static int open_copy(struct follow *w, const struct log_file *f, struct stat *ret)
 {
 	_cleanup_(closep) int dir =
 		state_open_dir(w->l->state, false, "instances/%s/%s", w->l->project, f->name);
 	_cleanup_(freep) char *name = xasprintf("%s.1", w->l->file);
 	_cleanup_(closep) int fd =
 		dir >= 0 ? openat(dir, name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW) : -1;
-	struct stat st;
 
-	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size <= f->at)
-		return;
-	heading(w, f);
-	log_print(w->l, fd, &f->at);
+	if (fd < 0 || fstat(fd, ret) < 0 || !S_ISREG(ret->st_mode))
+		return -1;
+	return steal_fd(&fd);
 }
 
-/* Print what has come since.  A file that shrank was rotated. */
+static void remember_copy(struct log_file *f, const struct stat *st)
+{
+	f->copy = (struct log_copy){ st->st_ino, st->st_mtim };
+}
+
+static bool is_new(const struct log_file *f, int copy, const struct stat *st)
+{
+	return copy >= 0 &&
+	       (st->st_ino != f->copy.ino || st->st_mtim.tv_sec != f->copy.mtime.tv_sec ||
+		st->st_mtim.tv_nsec != f->copy.mtime.tv_nsec);
+}
+
+/* Print what has come since; what a rotated file had by then is in the copy.  A
+ * file was rotated when it is shorter than what we read or, as it may have grown
+ * again, than a copy that we do not know.  The copy is looked at first: one of a
+ * file that is not truncated yet is no longer than that. */
 static void drain(struct follow *w, struct log_file *f)
 {
-	struct stat st;
+	struct stat st, copied = { 0 };
+	_cleanup_(closep) int copy = f->fd >= 0 ? open_copy(w, f, &copied) : -1;
 
-	if (f->fd < 0 || fstat(f->fd, &st) < 0 || st.st_size == f->at)
+	if (f->fd < 0 || fstat(f->fd, &st) < 0)
 		return;
-	if (st.st_size < f->at) {
-		drain_rotated(w, f);
+	if (st.st_size < f->at && !is_new(f, copy, &copied)) { /* just now */
+		closep(&copy);
+		copy = open_copy(w, f, &copied);
+	}
+	if (st.st_size < f->at ||
+	    (is_new(f, copy, &copied) && copied.st_size >= f->at && st.st_size < copied.st_size)) {
+		if (copy >= 0 && copied.st_size > f->at) {
+			heading(w, f);
+			log_print(w->l, copy, &f->at);
+		}
+		if (copy >= 0)
+			remember_copy(f, &copied);
 		f->at = 0;
 	}
-	if (st.st_size == 0)
+	if (st.st_size == f->at)
 		return;
 	heading(w, f);
 	log_print(w->l, f->fd, &f->at);
@@ -81,14 +104,26 @@ static void watch_file(struct follow *w, struct log_file *f)
 		f->file_watch = inotify_add_watch(w->notify, path, IN_MODIFY);
 }
 
+/* The copy that is there when one begins to look is of no interest. */
+static void know_copy(struct follow *w, struct log_file *f)
+{
+	struct stat st;
+	_cleanup_(closep) int copy = open_copy(w, f, &st);
+
+	if (copy >= 0)
+		remember_copy(f, &st);
+}
+
 /* The file is there, perhaps: from its beginning. */
 static void open_again(struct follow *w, struct log_file *f)
 {
 	closep(&f->fd);
 	f->fd = -1;
 	f->at = 0;
-	if (log_open(w->l, f))
+	if (log_open(w->l, f)) {
+		know_copy(w, f);
 		watch_file(w, f);
+	}
 }
 
 static void watch_instance(struct follow *w, struct log_file *f)
@@ -212,6 +247,7 @@ int logs_follow(const struct logs *l, struct log_file **files, size_t *n, size_t
 	for (size_t i = 0; i < *n; i++) {
 		watch_instance(&w, &(*files)[i]);
 		watch_file(&w, &(*files)[i]);
+		know_copy(&w, &(*files)[i]);
 		w.last = (*files)[i].name;
 	}
 	return run(&w, err);

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
 struct logs {
 	const struct state *state;
@@ -22,9 +23,13 @@ struct logs {
 };
 
 struct log_file {
-	char *name;    /* of the instance */
-	int fd;        /* -1: not there (yet) */
-	off_t at;      /* read so far */
+	char *name; /* of the instance */
+	int fd;     /* -1: not there (yet) */
+	off_t at;   /* read so far */
+	struct log_copy {
+		ino_t ino;
+		struct timespec mtime;
+	} copy;        /* of follow.c: the rotated one beside it, as last seen */
 	int dir_watch; /* of follow.c: -1: the instance is gone */
 	int file_watch;
 };

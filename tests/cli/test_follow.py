@@ -3,6 +3,7 @@
 
 import os
 import shutil
+import signal
 
 import holostest
 from holostest import OK, FakeTest
@@ -73,6 +74,23 @@ class FollowTest(FakeTest):
         self.assertEqual(run.output()[0].count("filler\n"), 50000)
         for i in range(5):
             self.assertEqual((lines.count(f"before {i}"), lines.count(f"after {i}")), (1, 1), i)
+
+    def test_rotated_between_two_looks(self):
+        """It was as long again as it had been: nothing seemed to have come."""
+        run = self.follow("web")
+        path = os.path.join(self.instance_dir("demo", "web-0"), "console.log")
+        os.truncate(path, 0)
+        self.say("web-0", "same 0\n")
+        self.says(run, "same 0\n")
+        os.kill(run.pid, signal.SIGSTOP)
+        try:
+            self.say("web-0", "between\n")
+            shutil.copyfile(path, path + ".1")
+            os.truncate(path, 0)
+            self.say("web-0", "same 1\n")
+        finally:
+            os.kill(run.pid, signal.SIGCONT)
+        self.says(run, "between\nsame 1\n")
 
     def test_a_root_disk_made_anew(self):
         run = self.follow("web")
