@@ -110,7 +110,7 @@ class Running:
             self.popen.kill()
             self.popen.wait()
             self.test.fail(f"{' '.join(self.argv)} does not end within {timeout} s\n"
-                           f"--- stdout\n{out}--- stderr\n{err}---")
+                           f"--- stdout\n{out}--- stderr\n{err}---{self.test.evidence()}")
         out, err = self.output()
         result = Result(self.argv, status, out, err, time.monotonic() - self.started)
         self.test.check_sane(result)
@@ -394,6 +394,17 @@ class HolosTest(unittest.TestCase):
         self.assertTrue(said, f"no line of stderr starts with 'holos: '\n{result}")
         for pattern in [match] if isinstance(match, str) else match or []:
             self.assertRegex(result.err, pattern, f"{result}")
+
+    def evidence(self):
+        """The last words of every VM: its directory is gone when one reads the report."""
+        text = ""
+        for folder, _, names in sorted(os.walk(os.path.join(self.state, "instances"))):
+            for name in sorted({"vm.json", "monitor.log", "qemu.log", "console.log"} & set(names)):
+                with open(os.path.join(folder, name), "rb") as f:
+                    f.seek(max(0, os.fstat(f.fileno()).st_size - 3000))
+                    text += f"\n--- {os.path.basename(folder)}/{name}\n"
+                    text += f.read().decode("utf-8", "backslashreplace")
+        return text
 
     def check_sane(self, result):
         if CRASH.search(result.err):
