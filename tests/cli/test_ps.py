@@ -102,9 +102,8 @@ class TableTest(Base):
         """Lines of ps on a terminal of this width."""
         master, slave = pty.openpty()
         fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-        with holostest.signal_blocked(signal.SIGCHLD):
-            done = subprocess.run([PROGRAM, "ps", *args], env=self.env, cwd=self.work,
-                                  stdout=slave)
+        done = subprocess.run([PROGRAM, "ps", *args], env=self.env, cwd=self.work,
+                              stdout=slave)
         self.assertEqual(done.returncode, OK)
         os.close(slave)
         text = b""

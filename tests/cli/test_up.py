@@ -6,7 +6,6 @@ import os
 import pty
 import re
 import select
-import signal
 import stat
 import time
 
@@ -364,12 +363,11 @@ class AskTest(UpTest):
         self.addCleanup(os.close, master)
         out = open(os.path.join(self.dir, "out"), "w+")
         self.addCleanup(out.close)
-        with holostest.signal_blocked(signal.SIGCHLD):
-            popen = holostest.subprocess.Popen(
-                [holostest.PROGRAM, *args], cwd=self.work, env=self.env, stdin=slave,
-                stdout=out, stderr=slave, start_new_session=True)
-            run = holostest.Running(self, args, popen, out, out)
-            self._running[popen.pid] = run
+        popen = holostest.subprocess.Popen(
+            [holostest.PROGRAM, *args], cwd=self.work, env=self.env, stdin=slave,
+            stdout=out, stderr=slave, start_new_session=True)
+        run = holostest.Running(self, args, popen, out, out)
+        self._running[popen.pid] = run
         os.close(slave)
         text, asked, end = "", False, time.monotonic() + 40
         while time.monotonic() < end:

@@ -3,7 +3,6 @@
 
 import os
 import pty
-import signal
 import subprocess
 
 import holostest
@@ -184,15 +183,14 @@ class StoreTest(FakeTest):
 
     def answer(self, text):
         master, slave = pty.openpty()
-        with holostest.signal_blocked(signal.SIGCHLD):
-            run = subprocess.Popen([PROGRAM, "volume", "rm", "data"], env=self.env, cwd=self.work,
-                                   stdin=slave, stdout=slave, stderr=slave)
-            os.close(slave)
-            shown = b""
-            while b"[y/N]" not in shown:
-                shown += os.read(master, 4096)
-            os.write(master, text)
-            status = run.wait(20)
+        run = subprocess.Popen([PROGRAM, "volume", "rm", "data"], env=self.env, cwd=self.work,
+                               stdin=slave, stdout=slave, stderr=slave)
+        os.close(slave)
+        shown = b""
+        while b"[y/N]" not in shown:
+            shown += os.read(master, 4096)
+        os.write(master, text)
+        status = run.wait(20)
         os.close(master)
         self.assertIn(b"remove volume data of project", shown)
         return status

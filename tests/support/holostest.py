@@ -30,9 +30,11 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import threading
 import time
 import unittest
 import urllib.request
+import weakref
 
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -61,6 +63,30 @@ BUILD = _build_dir()
 PROGRAM = os.environ.get("HOLOS_PROGRAM", os.path.join(BUILD, "bin", "holos"))
 FAKE_QEMU = os.path.join(BUILD, "tests", "fake-qemu")
 FAKE_QEMU_IMG = os.path.join(BUILD, "tests", "fake-qemu-img")
+
+
+class Popen(subprocess.Popen):
+    """A child that HolosTest.reap() knows of, so that it never takes its exit status away.
+
+    To block SIGCHLD around a start would not do: the signal goes to another thread
+    then, and Python runs its handler in the main one all the same.
+    """
+    starting = 0
+    by_pid = weakref.WeakValueDictionary()
+    _lock = threading.Lock()
+
+    def __init__(self, *args, **kw):
+        with Popen._lock:
+            Popen.starting += 1
+        try:
+            super().__init__(*args, **kw)
+            Popen.by_pid[self.pid] = self
+        finally:
+            with Popen._lock:
+                Popen.starting -= 1
+
+
+subprocess.Popen = Popen
 
 
 class Result:
@@ -294,13 +320,13 @@ class HolosTest(unittest.TestCase):
         for name in os.listdir("/proc"):
             if not name.isdigit() or int(name) in mine or int(name) == os.getpid():
                 continue
-            try:
+            marked, text = False, "(ending)"
+            # A process that ends has lost its memory (ESRCH) while it still holds its locks.
+            with contextlib.suppress(OSError):
                 with open(f"/proc/{name}/environ", "rb") as f:
                     marked = mark in f.read().split(b"\0")
                 with open(f"/proc/{name}/cmdline", "rb") as f:
                     text = f.read().replace(b"\0", b" ").decode("utf-8", "replace").strip()
-            except OSError:
-                continue
             # A program that clears its environment is still our orphan.
             if (marked or process_field(name, "PPid") == str(os.getpid())) and alive(name):
                 found[int(name)] = f"{name} {text[:200]}"
@@ -311,16 +337,16 @@ class HolosTest(unittest.TestCase):
 
     def reap(self):
         """Collect orphans that ended; children of Popen are left to it."""
-        while not self._reap_held:
+        while not self._reap_held and not Popen.starting:
             try:
                 info = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
             except ChildProcessError:
                 return
             if info is None:
                 return
-            run = self._running.get(info.si_pid)
-            if run:
-                if run.popen.poll() is None:
+            known = Popen.by_pid.get(info.si_pid)
+            if known is not None and known.returncode is None:
+                if known.poll() is None:
                     return  # Popen.wait() is at it
             else:
                 with contextlib.suppress(ChildProcessError):
@@ -349,11 +375,11 @@ class HolosTest(unittest.TestCase):
             else:
                 full[name] = str(value)
         # Files, not pipes: what outlives the program must not hold up the test.
-        with signal_blocked(signal.SIGCHLD):
-            popen = subprocess.Popen(argv, cwd=cwd or self.work, env=full, stdout=out, stderr=err,
-                                     stdin=stdin or subprocess.DEVNULL)
-            run = Running(self, argv, popen, out, err)
-            self._running[popen.pid] = run
+        popen = Popen(argv, cwd=cwd or self.work, env=full, stdout=out, stderr=err,
+                      stdin=stdin or subprocess.DEVNULL)
+        run = Running(self, argv, popen, out, err)
+        self._running[popen.pid] = run
+        self.reap()
         self.addCleanup(out.close)
         self.addCleanup(err.close)
         return run
@@ -483,15 +509,6 @@ class HolosTest(unittest.TestCase):
     def wait_status(self, project, instance, status, seconds=10):
         self.wait_for(lambda: self.statuses(project).get(instance) == status,
                       f"{instance} is {status}", seconds)
-
-
-@contextlib.contextmanager
-def signal_blocked(number):
-    old = signal.pthread_sigmask(signal.SIG_BLOCK, [number])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, old)
 
 
 class FakeTest(HolosTest):

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import unittest
 
@@ -447,6 +448,19 @@ class HarnessTest(FakeOnly):
             self.assertTrue(holostest.process_field(pid, "State").startswith("Z"))
             self.assertFalse(holostest.alive(pid))
         self.assertTrue(self.wait_until(lambda: not os.path.exists(f"/proc/{pid}"), 5))
+
+    def test_statuses_are_kept(self):
+        """Python takes a child that somebody else reaped for one that ended with 0."""
+        over = threading.Event()
+        thread = threading.Thread(target=over.wait)  # another one for SIGCHLD to go to
+        thread.start()
+        try:
+            for _ in range(100):
+                self.assertEqual(self.spawn(["false"]).finish(10).status, 1)
+                self.assertEqual(subprocess.run(["false"]).returncode, 1)
+        finally:
+            over.set()
+            thread.join()
 
     def test_ports_are_not_given_twice(self):
         first = PORTS.get(5)
