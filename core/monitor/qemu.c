@@ -355,12 +355,12 @@ void qemu_judge(struct monitor *m)
 			    : m->stop.step > STOP_POWERDOWN
 				    ? "stopped, without a powerdown by the guest"
 				    : "stopped");
+	else if (q->judged)
+		return; /* said when it was killed for it */
 	else if (q->panicked)
 		record_exit(m, VM_EXIT_PANIC, clean ? 0 : -1, 0, "the guest's kernel panicked");
 	else if (q->guest_down && clean)
 		record_exit(m, VM_EXIT_GUEST, 0, 0, "powered off by the guest");
-	else if (q->judged)
-		return; /* said when it was killed for it */
 	else if (clean && strcmp(q->reason, "host-signal") == 0)
 		record_exit(m, VM_EXIT_SIGNAL, 0, SIGTERM,
 			    "QEMU was told to end by a signal from elsewhere");

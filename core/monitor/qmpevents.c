@@ -39,6 +39,19 @@ static void on_space(void *data)
 	q->space = loop_add_timer(m->loop, clock_now_ns() + q->space_ns, on_space, m);
 }
 
+/* KVM met an instruction it cannot run, or the like: only a reset would lead
+ * out of this state ("cont" is refused), so the guest as it was is lost. */
+static void internal_error(struct monitor *m)
+{
+	if (m->stop.wanted || m->qemu.judged)
+		return;
+	record_exit(m, VM_EXIT_QEMU, -1, 0,
+		    "QEMU stopped the VM for an internal error of its accelerator; see qemu.log, "
+		    "and try HOLOS_ACCEL=tcg");
+	m->qemu.judged = true;
+	stop_quit(m);
+}
+
 static void paused(struct monitor *m, const char *status)
 {
 	struct qemu *q = &m->qemu;
@@ -109,6 +122,8 @@ static void on_status(void *data, struct json_object *ret, const struct qmp_erro
 		return;
 	if (strcmp(status, "running") == 0)
 		resumed(m);
+	else if (strcmp(status, "internal-error") == 0)
+		internal_error(m);
 	else if (strcmp(status, "io-error") == 0 && !q->io_error &&
 		 qmp_execute(q->qmp, "query-block", NULL, on_block, m, NULL) == 0)
 		return;

@@ -21,6 +21,9 @@
 #include <unistd.h>
 
 #define CUT_OFF (5 * NS_PER_MS)
+/* Real KVM needs some microseconds; the quickest run of an emulated one that was
+ * seen took 4.1 ms, and the timer's signal may come late.  Halting alone proves nothing. */
+#define GOOD_WITHIN (1 * NS_PER_MS)
 /* A run that was cut off with less CPU time than this was not running: the
  * host was busy.  It is tried again. */
 #define RAN_AT_LEAST (2 * NS_PER_MS)
@@ -201,8 +204,15 @@ static void run_guest(struct guest *g, timer_t timer, const sigset_t *alarm_only
 	struct itimerspec cut_off = { .it_value = { .tv_nsec = (long)CUT_OFF } };
 	struct itimerspec off = { .it_value = { .tv_sec = 0 } };
 
+	struct kvm_regs start;
+
+	if (ioctl(g->vcpu, KVM_GET_REGS, &start) < 0) {
+		judge(p, KVM_IS_BROKEN, errno);
+		return;
+	}
 	for (int i = 0; i < TRIES; i++) {
 		uint64_t begin = clock_now_ns(), cpu = cpu_time();
+		bool halted;
 		int r, e;
 
 		timer_settime(timer, 0, &cut_off, NULL);
@@ -210,16 +220,18 @@ static void run_guest(struct guest *g, timer_t timer, const sigset_t *alarm_only
 		e = errno;
 		timer_settime(timer, 0, &off, NULL);
 		p->run_ns = clock_now_ns() - begin;
-		if (r == 0 && g->run->exit_reason == KVM_EXIT_HLT) {
+		cpu = cpu_time() - cpu;
+		halted = r == 0 && g->run->exit_reason == KVM_EXIT_HLT;
+		if (halted && (p->run_ns <= GOOD_WITHIN || cpu <= GOOD_WITHIN)) {
 			judge(p, KVM_IS_GOOD, 0);
 			return;
 		}
-		if (r == 0 || e != EINTR) {
+		if (!halted && (r == 0 || e != EINTR)) {
 			judge(p, KVM_IS_BROKEN, r == 0 ? 0 : e);
 			return;
 		}
 		judge(p, KVM_IS_EMULATED, 0);
-		if (cpu_time() - cpu >= RAN_AT_LEAST)
+		if (cpu >= RAN_AT_LEAST || ioctl(g->vcpu, KVM_SET_REGS, &start) < 0)
 			return;
 		/* The signal is pending and would end the next run at once. */
 		sigtimedwait(alarm_only, NULL, &(struct timespec){ 0, 0 });

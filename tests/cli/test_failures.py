@@ -164,6 +164,16 @@ class LaterDeathTest(FakeTest):
         vm = self.read_json(self.instance_dir("demo", "web-0"), "vm.json")
         self.assertEqual(vm["exit"]["cause"], "panic")
 
+    def test_accelerator_fails(self):
+        """It was "paused", which nothing but a reset could end, and `up --wait` waited."""
+        self.behave("web-0", internal_error_after_ms=300)
+        self.compose(ONE)
+        self.ok("up")
+        self.wait_status("demo", "web-0", "failed", 5)
+        vm = self.read_json(self.instance_dir("demo", "web-0"), "vm.json")
+        self.assertEqual(vm["exit"]["cause"], "qemu")
+        self.assertIn("internal error of its accelerator", vm["exit"]["message"])
+
     def test_guest_reboots(self):
         self.behave("web-0", guest_reset_after_ms=200)
         self.compose(ONE)

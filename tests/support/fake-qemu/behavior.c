@@ -21,6 +21,7 @@
  *   after_query=1               *_after_ms count from the first query-status, and
  *                               not from the start: a slow host changes nothing
  *   io_error_after_ms=N         pauses as on a full host disk
+ *   internal_error_after_ms=N   stops as KVM does at what it cannot run
  *   ssh=banner|silent|close     what the forward of guest port 22 does
  *   ports=answer|silent|close   what the others do
  *   console_lines=N             lines of boot output
@@ -53,6 +54,7 @@ static const struct {
 	{ "guest_panic_after_ms", offsetof(struct behavior, guest_panic_after_ms) },
 	{ "guest_reset_after_ms", offsetof(struct behavior, guest_reset_after_ms) },
 	{ "io_error_after_ms", offsetof(struct behavior, io_error_after_ms) },
+	{ "internal_error_after_ms", offsetof(struct behavior, internal_error_after_ms) },
 	{ "console_lines", offsetof(struct behavior, console_lines) },
 };
 
@@ -79,6 +81,7 @@ static void set_defaults(struct behavior *b)
 		.guest_panic_after_ms = -1,
 		.guest_reset_after_ms = -1,
 		.io_error_after_ms = -1,
+		.internal_error_after_ms = -1,
 		.console_lines = 2,
 	};
 }

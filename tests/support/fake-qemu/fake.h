@@ -54,6 +54,7 @@ struct behavior {
 	int guest_panic_after_ms;
 	int guest_reset_after_ms;
 	int io_error_after_ms;
+	int internal_error_after_ms;
 	int console_lines;
 	bool no_qmp, hang_qmp, hang_commands, wrong_uuid;
 	bool ignore_powerdown, ignore_quit, ignore_sigterm;

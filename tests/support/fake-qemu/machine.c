@@ -111,6 +111,16 @@ static void io_error(void *data)
 	machine_set_status(f, "io-error", "STOP");
 }
 
+/* As accel/kvm/kvm-all.c: words, registers, and a VM that stands still. */
+static void internal_error(void *data)
+{
+	struct fake *f = data;
+
+	complain("KVM internal error. Suberror: 1");
+	complain("RAX=ffff888004840040 RBX=0000000000000000");
+	machine_set_status(f, "internal-error", "STOP");
+}
+
 static void die(void *data)
 {
 	struct fake *f = data;
@@ -177,6 +187,7 @@ void machine_count(struct fake *f)
 	order(b->guest_panic_after_ms, guest_panic, f);
 	order(b->guest_reset_after_ms, guest_reset, f);
 	order(b->io_error_after_ms, io_error, f);
+	order(b->internal_error_after_ms, internal_error, f);
 }
 
 void machine_start(struct fake *f)
