@@ -198,6 +198,7 @@ VERB(wait);
 VERB(port);
 VERB(volume);
 VERB(exec);
+VERB(console);
 VERB(logs);
 VERB(validate);
 VERB(config);

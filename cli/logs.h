@@ -38,6 +38,9 @@ struct log_file {
 bool logs_wanted(const struct logs *l, const char *instance);
 /* Open the file of an instance; false: it is not there, errno says why. */
 bool log_open(const struct logs *l, struct log_file *f);
+/* Where the last n lines of a file of this size begin: read backwards, block by
+ * block. */
+off_t log_tail(int fd, off_t size, uint64_t n);
 /* Print what fd has from *at on; *at moves. */
 void log_print(const struct logs *l, int fd, off_t *at);
 void log_file_finish(struct log_file *f);

@@ -31,6 +31,7 @@ const struct verb verbs[] = {
 	{ "volume", "ls|rm [NAME...]", "list or remove named volumes", verb_volume },
 	{ "exec", "[PROJECT] INSTANCE [COMMAND...]", "run a command, or a shell, in a VM",
 	  verb_exec },
+	{ "console", "[PROJECT] INSTANCE", "a VM's serial console", verb_console },
 	{ "logs", "[PROJECT] [SERVICE|INSTANCE]", "show what a VM's console said", verb_logs },
 	{ "validate", "", "check the compose file and show what it means", verb_validate },
 	{ "config", "[SERVICE]", "print the resolved compose file", verb_config },

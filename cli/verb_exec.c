@@ -8,17 +8,10 @@
  * with 125; else the status is the command's.
  */
 #include <base/alloc.h>
-#include <base/clock.h>
-#include <base/fs.h>
 #include <base/jsonx.h>
-#include <base/units.h>
-#include <cli.h>
-#include <engine/keys.h>
+#include <enter.h>
 #include <guest/attach.h>
-#include <guest/guest.h>
 
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -28,93 +21,6 @@ struct exec_options {
 	const char *user, *workdir, *wait, *index;
 	bool tty, no_tty;
 };
-
-/* ---- the VM that is meant ---------------------------------------------------------- */
-
-struct exec_target {
-	struct project_status *project;
-	struct vm_status *vm;
-	char *const *argv; /* the rest of the operands; [0] NULL: a shell */
-};
-
-/* "web-9" where there is a service web: a wrong name rather than a command. */
-static bool looks_like_one(const struct project_status *p, const char *word)
-{
-	char service[64];
-	unsigned index;
-
-	return word != NULL && state_split_instance(word, service, &index) &&
-	       project_status_find(p, service, NULL) == 0;
-}
-
-/* "PROJECT [INSTANCE] COMMAND": with one instance its name may be left out. */
-static int in_project(const struct state *s, const char *name, char *const *rest, unsigned index,
-		      struct exec_target *ret, struct holos_error **err)
-{
-	int r = project_status_read(s, name, &ret->project, err);
-
-	if (r < 0)
-		return r;
-	if (rest[0] != NULL &&
-	    cli_find_instance(ret->project, rest[0], index, &ret->vm, NULL) == 0) {
-		ret->argv = rest + 1;
-		return 0;
-	}
-	if (ret->project->n_vms == 1 && index == 0 && !looks_like_one(ret->project, rest[0])) {
-		ret->vm = &ret->project->vms[0];
-		ret->argv = rest;
-		return 0;
-	}
-	if (rest[0] == NULL) {
-		error_set(err, ERR_USAGE, "project \"%s\" has %zu instances: which one?", name,
-			  ret->project->n_vms);
-		error_hint(err, "holos exec %s INSTANCE; holos ps shows them", name);
-		return -ERR_USAGE;
-	}
-	return cli_find_instance(ret->project, rest[0], index, &ret->vm, err);
-}
-
-static int find_target(const struct exec_options *o, const struct state *s,
-		       const struct strv *operands, unsigned index, struct exec_target *ret,
-		       struct holos_error **err)
-{
-	_cleanup_(freep) char *name = NULL;
-	int r;
-
-	if (operands->n == 0)
-		return error_set(err, ERR_USAGE, "exec needs the name of an instance");
-	if (o->common.project == NULL && o->common.files.n == 0 &&
-	    cli_is_project(s, operands->v[0]))
-		return in_project(s, operands->v[0], operands->v + 1, index, ret, err);
-	r = cli_project_name(&o->common, s, &name, err);
-	if (r < 0)
-		return error_wrap(err, "\"%s\" is no known project", operands->v[0]);
-	if (!cli_is_project(s, name))
-		return error_set(err, ERR_FAILED, "project \"%s\" is not up: no instance \"%s\"",
-				 name, operands->v[0]);
-	r = project_status_read(s, name, &ret->project, err);
-	if (r == 0)
-		r = cli_find_instance(ret->project, operands->v[0], index, &ret->vm, err);
-	ret->argv = operands->v + 1;
-	return r;
-}
-
-static int check_running(const struct exec_target *t, struct holos_error **err)
-{
-	const struct vm_status *v = t->vm;
-
-	if (v->rec == NULL)
-		return error_set(err, ERR_FAILED, "instance \"%s\": %s", v->name, v->problem);
-	if (v->vm->state != VM_RUNNING && v->vm->state != VM_STARTING) {
-		error_set(err, ERR_FAILED, "instance \"%s\" is %s", v->name,
-			  vm_state_name(v->vm->state));
-		error_hint(err, "holos start -p %s %s", t->project->name, v->service);
-		return -ERR_FAILED;
-	}
-	if (v->rec->ssh_port == 0)
-		return error_set(err, ERR_FAILED, "instance \"%s\" has no SSH port", v->name);
-	return 0;
-}
 
 /* ---- the run ---------------------------------------------------------------------------- */
 
@@ -132,67 +38,28 @@ static void gather_env(const struct vm_status *v, const struct strv *more, struc
 	strv_add_all(ret, more->v);
 }
 
-static int connect_guest(const struct exec_options *o, const struct holos_guest *guest,
-			 const struct holos_ssh_module *ssh, struct ssh_conn **ret,
-			 struct holos_error **err)
-{
-	_cleanup_(error_destroyp) struct holos_error *why = NULL;
-	uint64_t wait_ns = 60 * NS_PER_S;
-	uint64_t now = clock_now_ns();
-	char text[32];
-	int r;
-
-	if (o->wait != NULL) {
-		r = option_duration("wait", o->wait, &wait_ns, err);
-		if (r < 0)
-			return r;
-	}
-	/* At once, when the guest is up: then nothing is said. */
-	if (ssh->conn_open(guest, -1,
-			   now + (wait_ns == 0 || wait_ns > 2 * NS_PER_S ? 2 * NS_PER_S : wait_ns),
-			   -1, ret, &why) == HOLOS_OK)
-		return 0;
-	if (wait_ns == 0 || clock_now_ns() >= now + wait_ns)
-		return error_move(err, &why);
-	fprintf(stderr, "waiting up to %s for sshd of %s on 127.0.0.1:%u ...\n",
-		units_duration_text(wait_ns, text), guest->vm, guest->ssh_port);
-	if (guest_wait_ssh(guest, now + wait_ns, -1, ret, err) == HOLOS_OK)
-		return 0;
-	return -ERR_FAILED;
-}
-
 static bool wants_tty(const struct exec_options *o)
 {
 	return !o->no_tty && (o->tty || (isatty(STDIN_FILENO) && isatty(STDOUT_FILENO)));
 }
 
-static int run_in(const struct exec_options *o, const struct state *s, const struct exec_target *t,
+static int run_in(const struct exec_options *o, const struct state *s, const struct enter_target *t,
 		  int *ret_status, struct holos_error **err)
 {
-	_cleanup_(freep) char *key = keys_project_path(s, t->project->name);
-	_cleanup_(freep) char *host_key = fs_join(t->vm->dir, KEYS_HOST_KEY_PUB);
 	_cleanup_(strv_finish) struct strv env = STRV_INIT;
+	char *const *argv = t->rest;
 	const struct holos_ssh_module *ssh;
-	struct holos_guest guest = { .size = sizeof(guest),
-				     .vm = t->vm->name,
-				     .ssh_host = "127.0.0.1",
-				     .ssh_port = t->vm->rec->ssh_port,
-				     .ssh_user = o->user != NULL            ? o->user
-						 : t->vm->rec->user != NULL ? t->vm->rec->user
-									    : "root",
-				     .ssh_key = key,
-				     .ssh_known_hosts = host_key };
 	struct guest_attach attach = { 0 };
 	struct ssh_run_result result;
 	struct ssh_conn *conn = NULL;
-	int r = guest_ssh_module(&ssh, err);
+	int r = enter_connect(s, t, o->user, o->wait, &ssh, &conn, err);
 
-	if (r == 0)
-		r = connect_guest(o, &guest, ssh, &conn, err);
 	if (r < 0)
 		return r;
+	if (argv[0] != NULL && strcmp(argv[0], "--") == 0)
+		argv++;
 	gather_env(t->vm, &o->env, &env);
-	attach.argv = t->argv[0] != NULL ? (const char *const *)t->argv : NULL;
+	attach.argv = argv[0] != NULL ? (const char *const *)argv : NULL;
 	attach.env = (const char *const *)env.v;
 	attach.workdir = o->workdir;
 	attach.tty = wants_tty(o);
@@ -209,12 +76,12 @@ static int exec(const struct exec_options *o, const struct strv *operands, int *
 {
 	_cleanup_(freep) char *dir = state_default_dir(o->common.state_dir);
 	_cleanup_(state_closep) struct state *s = NULL;
-	struct exec_target t = { 0 };
-	int64_t index = 0;
+	_cleanup_(enter_finish) struct enter_target t = { 0 };
+	unsigned index = 0;
 	int r = state_open(dir, false, &s, err);
 
-	if (r == 0 && o->index != NULL && units_parse_int(o->index, 0, 1 << 20, &index) < 0)
-		r = error_set(err, ERR_USAGE, "--index %s: must be a number", o->index);
+	if (r == 0)
+		r = enter_index(o->index, &index, err);
 	for (size_t i = 0; r == 0 && i < o->env.n; i++) {
 		size_t n = strcspn(o->env.v[i], "=");
 
@@ -222,14 +89,11 @@ static int exec(const struct exec_options *o, const struct strv *operands, int *
 			r = error_set(err, ERR_USAGE, "-e %s: must be NAME=VALUE", o->env.v[i]);
 	}
 	if (r == 0)
-		r = find_target(o, s, operands, (unsigned)index, &t, err);
-	if (r == 0 && t.argv[0] != NULL && strcmp(t.argv[0], "--") == 0)
-		t.argv++;
+		r = enter_find(&o->common, s, "exec", operands->v, index, &t, err);
 	if (r == 0)
-		r = check_running(&t, err);
+		r = enter_running(&t, err);
 	if (r == 0)
 		r = run_in(o, s, &t, ret_status, err);
-	project_status_destroy(t.project);
 	return r;
 }
 

@@ -47,8 +47,7 @@ static void put(const struct logs *l, const char *data, size_t n)
 	}
 }
 
-/* Where the last n lines begin, reading backwards block by block. */
-static off_t find_tail(int fd, off_t size, uint64_t n)
+off_t log_tail(int fd, off_t size, uint64_t n)
 {
 	_cleanup_(freep) char *buf = xmalloc(BLOCK);
 	off_t at = size;
@@ -118,7 +117,7 @@ static void show_tail(const struct logs *l, struct log_file *f, uint64_t n)
 			l->project, f->name, l->file, strerror(errno));
 		return;
 	}
-	f->at = find_tail(f->fd, st.st_size, n);
+	f->at = log_tail(f->fd, st.st_size, n);
 	log_print(l, f->fd, &f->at);
 }
 

@@ -7,6 +7,7 @@
 #define GUEST_CONN_H
 
 #include "dial.h"
+#include "sink.h"
 #include "ssh_module.h"
 
 #include <base/clock.h>
@@ -54,10 +55,6 @@ holos_status conn_steps(struct ssh_conn *c, const struct guest_limits *limits, c
 
 /* conn_run() behind the public one: output goes to memory when out or errout
  * are set, and limits apply. */
-struct conn_tail {
-	char *buf; /* cap bytes, NUL-terminated; keeps the end of what was added */
-	size_t len, cap;
-};
 holos_status conn_run(struct ssh_conn *c, ssh_channel ch, const struct ssh_run *run,
 		      const struct guest_limits *limits, struct conn_tail *out,
 		      struct conn_tail *errout, struct ssh_run_result *ret,

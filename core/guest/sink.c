@@ -7,7 +7,6 @@
  * breaks them, so the file is opened a second time through /proc instead.
  */
 #include "sink.h"
-#include "conn.h"
 
 #include <base/alloc.h>
 
@@ -15,9 +14,11 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 void sink_init(struct sink *s, int fd, struct conn_tail *tail)
 {

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * sink.h - where one output stream of a command goes: a descriptor of the
- * caller's, written without ever blocking, memory, or nowhere.  Part of module
- * holos-ssh.
+ * sink.h - where one stream goes: a descriptor of the caller's, written without
+ * ever blocking, memory, or nowhere.
  */
 #ifndef GUEST_SINK_H
 #define GUEST_SINK_H
@@ -12,7 +11,11 @@
 
 #define SINK_BUFFER 65536
 
-struct conn_tail;
+/* Memory that keeps the end of what was added. */
+struct conn_tail {
+	char *buf; /* cap bytes, NUL-terminated */
+	size_t len, cap;
+};
 
 struct sink {
 	int fd;      /* -1: none */
