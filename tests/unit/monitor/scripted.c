@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * health "scripted" - what a test wrote into the file of option "file" decides:
- * ok, again, unreached, denied, broken, crash or hang.
+ * ok, again, unreached, denied, broken, crash or hang.  What it says of a failure
+ * ends with the number of probes so far, for tests that wait for some.
  */
 #include <holos/health.h>
 
@@ -30,9 +31,18 @@ static holos_status open_inst(void *state, const holos_cfg *cfg, holos_call *cal
 	return HOLOS_OK;
 }
 
+static holos_status say(holos_error *err, holos_status status, const char *what, unsigned probes)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "%s, %u", what, probes);
+	return host->fail(err, status, 0, text);
+}
+
 static holos_status check(void *inst, const struct holos_guest *guest, holos_call *call,
 			  holos_error *err)
 {
+	static unsigned probes;
 	struct inst *i = inst;
 	char word[32] = "";
 	FILE *f = fopen(i->file, "r");
@@ -43,14 +53,15 @@ static holos_status check(void *inst, const struct holos_guest *guest, holos_cal
 		snprintf(word, sizeof(word), "broken");
 	if (f != NULL)
 		fclose(f);
+	probes++;
 	if (strcmp(word, "ok") == 0)
 		return HOLOS_OK;
 	if (strcmp(word, "again") == 0)
-		return host->fail(err, HOLOS_E_AGAIN, 0, "the answer is no");
+		return say(err, HOLOS_E_AGAIN, "the answer is no", probes);
 	if (strcmp(word, "unreached") == 0)
-		return host->fail(err, HOLOS_E_UNREACHED, 0, "nobody there");
+		return say(err, HOLOS_E_UNREACHED, "nobody there", probes);
 	if (strcmp(word, "denied") == 0)
-		return host->fail(err, HOLOS_E_DENIED, 0, "not let in");
+		return say(err, HOLOS_E_DENIED, "not let in", probes);
 	if (strcmp(word, "crash") == 0)
 		abort();
 	if (strcmp(word, "hang") == 0)

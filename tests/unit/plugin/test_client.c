@@ -20,6 +20,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+/* A call's deadline that no test lives to see: it ends for another reason. */
+#define LONG (3600 * NS_PER_S)
+
 static char *dirs[] = { (char *)(uintptr_t)TEST_ZOO, NULL };
 
 struct record {
@@ -137,18 +140,19 @@ START_TEST(in_order)
 	loop_run(r.loop);
 	ck_assert_str_eq(r.text, "good:0 segv:-1 good:0 hang:-7 silent:-3 log:0 ");
 	ck_assert_uint_eq(logged, 1);
-	ck_assert_uint_eq(r.progressed, 1);
+	ck_assert_uint_eq(r.progressed, 2); /* of hang and of log */
 	record_finish(&r);
 	ck_assert_uint_eq(count_fds(), fds);
 	assert_no_children();
 }
 END_TEST
 
-static void on_cancel_timer(void *data)
+/* Until the plugin says that it works on the call. */
+static void run_until_begun(struct record *r)
 {
-	struct record *r = data;
-
-	worker_cancel(r->victim);
+	loop_resume(r->loop);
+	while (r->progressed == 0)
+		(void)loop_run_once(r->loop, UINT64_MAX);
 }
 
 /* ref of the running call, what it ends with, whether the next gets a new child */
@@ -166,7 +170,6 @@ START_TEST(cancel_running)
 	struct record r;
 	struct one victim = { &r, cancels[_i].ref };
 	struct one good = { &r, "good" };
-	uint64_t start;
 	int pid;
 
 	record_init(&r);
@@ -174,13 +177,12 @@ START_TEST(cancel_running)
 	loop_run(r.loop);
 	pid = worker_pid(r.worker);
 	r.text[0] = '\0';
-	r.victim = call(&victim, 10 * NS_PER_S);
+	r.victim = call(&victim, LONG);
 	(void)call(&good, 0);
-	loop_add_timer(r.loop, clock_now_ns() + 50 * NS_PER_MS, on_cancel_timer, &r);
-	start = clock_now_ns();
+	run_until_begun(&r);
+	worker_cancel(r.victim);
 	loop_run(r.loop);
 	ck_assert_str_eq(r.text, cancels[_i].text);
-	ck_assert_uint_lt(clock_now_ns() - start, 2 * NS_PER_S);
 	if (cancels[_i].new_child)
 		ck_assert_int_ne(worker_pid(r.worker), pid);
 	else
@@ -236,15 +238,11 @@ START_TEST(destroy_while_running)
 {
 	struct record r;
 	struct one one = { &r, "hang" };
-	uint64_t start;
 
 	record_init(&r);
-	(void)call(&one, 0);
-	(void)loop_run_once(r.loop, clock_now_ns() + 100 * NS_PER_MS);
-	(void)loop_run_once(r.loop, clock_now_ns() + 100 * NS_PER_MS);
-	start = clock_now_ns();
+	(void)call(&one, LONG);
+	run_until_begun(&r);
 	record_finish(&r);
-	ck_assert_uint_lt(clock_now_ns() - start, NS_PER_S);
 	ck_assert_str_eq(r.text, "");
 	assert_no_children();
 }
@@ -267,9 +265,9 @@ START_TEST(killed_while_idle)
 	(void)call(&one, 0);
 	loop_run(r.loop);
 	kill(worker_pid(r.worker), SIGKILL);
-	loop_add_timer(r.loop, clock_now_ns() + 200 * NS_PER_MS, on_quit_timer, &r);
-	loop_run(r.loop);
-	ck_assert_int_eq(worker_pid(r.worker), 0);
+	loop_resume(r.loop);
+	while (worker_pid(r.worker) != 0)
+		(void)loop_run_once(r.loop, UINT64_MAX);
 	(void)call(&one, 0);
 	loop_run(r.loop);
 	ck_assert_str_eq(r.text, "good:0 good:0 ");
@@ -358,37 +356,6 @@ START_TEST(no_program)
 }
 END_TEST
 
-/* How long calls take; the bounds are generous, for slow machines. */
-START_TEST(cost)
-{
-	struct worker_options o = { .program = TEST_WORKER, .plugin_dirs = dirs };
-	uint64_t first_ns = UINT64_MAX, further_ns = UINT64_MAX;
-	struct image_info image;
-
-	for (int i = 0; i < 5; i++) {
-		_cleanup_(worker_destroyp) struct worker *w = worker_create(NULL, &o);
-		uint64_t t = clock_now_ns();
-
-		ck_assert_int_eq(image_resolve(w, "behave", "good", &image, NULL), 0);
-		image_info_finish(&image);
-		if (clock_now_ns() - t < first_ns)
-			first_ns = clock_now_ns() - t;
-		t = clock_now_ns();
-		for (int k = 0; k < 100; k++) {
-			ck_assert_int_eq(image_resolve(w, "behave", "good", &image, NULL), 0);
-			image_info_finish(&image);
-		}
-		if ((clock_now_ns() - t) / 100 < further_ns)
-			further_ns = (clock_now_ns() - t) / 100;
-	}
-	printf("first call %.2f ms, further %.3f ms\n", (double)first_ns / 1e6,
-	       (double)further_ns / 1e6);
-	fflush(stdout);
-	ck_assert_uint_lt(first_ns, 500 * NS_PER_MS);
-	ck_assert_uint_lt(further_ns, 20 * NS_PER_MS);
-}
-END_TEST
-
 int main(void)
 {
 	Suite *s = suite_create("client");
@@ -408,7 +375,6 @@ int main(void)
 	tcase_add_test(tc, wait_on_a_loop);
 	tcase_add_test(tc, worker_ends_cleanly);
 	tcase_add_test(tc, no_program);
-	tcase_add_test(tc, cost);
 	suite_add_tcase(s, tc);
 	srunner_run_all(sr, CK_NORMAL);
 	failed = srunner_ntests_failed(sr);
