@@ -117,15 +117,17 @@ static bool is_own_trouble(const struct holos_error *e)
 static bool read_brief(const struct project_status *p, int dir, struct vm_status *v)
 {
 	struct json_object *hosts = p->rec != NULL ? p->rec->hosts : NULL;
+	const char *address = jsonx_str(hosts, v->name, NULL);
 
-	if (dir < 0 || vm_brief_read(dir, v->name, &v->alive, &v->vm) == 0)
+	/* Not one of the file's: its own record knows. */
+	if (dir < 0 || address == NULL || vm_brief_read(dir, v->name, &v->alive, &v->vm) == 0)
 		return false;
 	if (vm_state_is_up(v->vm->state) && !v->alive.monitor && !v->alive.qemu) {
 		vm_record_destroy(steal_ptr(&v->vm)); /* there may be a last word of it */
 		return false;
 	}
 	vm_record_settle(v->vm, &v->alive);
-	v->address = xstrdup_null(jsonx_str(hosts, v->name, NULL));
+	v->address = xstrdup(address);
 	return true;
 }
 

@@ -14,6 +14,8 @@
 #include <monitor/monitor.h>
 #include <monitor/protocol.h>
 #include <state/lastword.h>
+#include <state/records.h>
+#include <state/vmbrief.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -110,6 +112,13 @@ static int watch_signals(struct monitor *m)
 	return fd;
 }
 
+static bool is_made(const struct monitor *m)
+{
+	_cleanup_(instance_record_destroyp) struct instance_record *rec = NULL;
+
+	return instance_record_read(m->dirfd, &rec, NULL) == 0;
+}
+
 /* What is known of the VM before anything happens. */
 static void first_record(struct monitor *m, bool adopt)
 {
@@ -137,6 +146,9 @@ static void first_record(struct monitor *m, bool adopt)
 						       : "");
 	m->vm->monitor_pid = getpid();
 	m->vm->monitor_start = process_start_time(getpid());
+	/* Who starts a VM has read or written it just now. */
+	if (!adopt || is_made(m))
+		m->vm->made = file_id_of(m->dirfd, INSTANCE_RECORD_FILE);
 	if (m->launch != NULL)
 		record_ports(m);
 }

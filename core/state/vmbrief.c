@@ -7,6 +7,7 @@
  */
 #include <base/alloc.h>
 #include <base/cleanup.h>
+#include <state/records.h>
 #include <state/vmbrief.h>
 
 #include <errno.h>
@@ -16,15 +17,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAGIC     0x3130766d6c6f4821u /* changes with the layout */
+#define MAGIC     0x3230766d6c6f4821u /* changes with the layout */
 #define BRIEF_MAX 4096u
 #define BRIEF_AT  4096 /* behind the last word, state/lastword.h */
 #define PORTS_MAX 64u
+#define PATH_ROOM 128 /* an instance's name has at most 63 + 8 bytes */
 
 struct head {
 	uint64_t magic, sum;
-	uint64_t ino, size; /* of vm.json */
-	int64_t ctime_s, ctime_ns;
+	struct file_id vm, made; /* vm.json, instance.json */
 	uint64_t pid_start, monitor_start;
 	int64_t pid, monitor_pid;
 	uint32_t length; /* of the strings */
@@ -57,8 +58,8 @@ static void strings_of(struct vm_record *r, char **ret[STRINGS])
 /* FNV-1a, by words: against a write that a reader saw half of. */
 static uint64_t sum_of(const struct brief *b)
 {
-	const unsigned char *p = (const unsigned char *)b + offsetof(struct head, ino);
-	size_t n = sizeof(b->head) - offsetof(struct head, ino) + b->head.length;
+	const unsigned char *p = (const unsigned char *)b + offsetof(struct head, vm);
+	size_t n = sizeof(b->head) - offsetof(struct head, vm) + b->head.length;
 	uint64_t sum = 0xcbf29ce484222325u, word;
 
 	for (; n >= sizeof(word); n -= sizeof(word), p += sizeof(word)) {
@@ -83,7 +84,7 @@ static bool put(struct brief *b, const char *s)
 	return true;
 }
 
-static bool fill(struct brief *b, const struct vm_record *r, const struct stat *st)
+static bool fill(struct brief *b, const struct vm_record *r, const struct file_id *vm)
 {
 	struct vm_record copy = *r; /* strings_of() serves both ways */
 	char **strings[STRINGS];
@@ -91,10 +92,8 @@ static bool fill(struct brief *b, const struct vm_record *r, const struct stat *
 
 	memset(&b->head, 0, sizeof(b->head));
 	b->head.magic = MAGIC;
-	b->head.ino = st->st_ino;
-	b->head.size = (uint64_t)st->st_size;
-	b->head.ctime_s = st->st_ctim.tv_sec;
-	b->head.ctime_ns = st->st_ctim.tv_nsec;
+	b->head.vm = *vm;
+	b->head.made = r->made;
 	b->head.pid = r->pid;
 	b->head.pid_start = r->pid_start;
 	b->head.monitor_pid = r->monitor_pid;
@@ -122,15 +121,32 @@ static bool fill(struct brief *b, const struct vm_record *r, const struct stat *
 	return fits;
 }
 
+struct file_id file_id_of(int dirfd, const char *name)
+{
+	struct stat st;
+
+	if (fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return (struct file_id){ 0 };
+	return (struct file_id){ .ino = st.st_ino,
+				 .size = (uint64_t)st.st_size,
+				 .ctime_s = st.st_ctim.tv_sec,
+				 .ctime_ns = st.st_ctim.tv_nsec };
+}
+
+static bool same_file(const struct file_id *a, const struct file_id *b)
+{
+	return a->ino == b->ino && a->size == b->size && a->ctime_s == b->ctime_s &&
+	       a->ctime_ns == b->ctime_ns;
+}
+
 void vm_brief_write(int dirfd, const struct vm_record *r)
 {
 	_cleanup_(closep) int fd =
 		openat(dirfd, ALIVE_FILE, O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct file_id vm = file_id_of(dirfd, VM_RECORD_FILE);
 	struct brief b;
-	struct stat st;
 
-	if (fd >= 0 && fstatat(dirfd, VM_RECORD_FILE, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    fill(&b, r, &st))
+	if (fd >= 0 && vm.ino != 0 && fill(&b, r, &vm))
 		(void)!pwrite(fd, &b, sizeof(b.head) + b.head.length, BRIEF_AT);
 }
 
@@ -199,24 +215,32 @@ static struct vm_record *unfold(const struct brief *b)
 									       : NULL;
 }
 
-static bool counts(const struct brief *b, ssize_t n, const struct stat *st)
+static bool counts(const struct brief *b, ssize_t n)
 {
 	const struct head *h = &b->head;
 
 	return n >= (ssize_t)sizeof(*h) && h->magic == MAGIC && h->length <= BRIEF_MAX &&
-	       (size_t)n >= sizeof(*h) + h->length && h->ino == st->st_ino &&
-	       h->size == (uint64_t)st->st_size && h->ctime_s == st->st_ctim.tv_sec &&
-	       h->ctime_ns == st->st_ctim.tv_nsec && h->sum == sum_of(b);
+	       (size_t)n >= sizeof(*h) + h->length && h->sum == sum_of(b);
+}
+
+/* Is the file `name` of this instance the one that the copy means? */
+static bool is_beside(int parent, const char *instance, const char *name, const struct file_id *id)
+{
+	char path[PATH_ROOM];
+	struct file_id now;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", instance, name);
+	now = file_id_of(parent, path);
+	return same_file(&now, id);
 }
 
 int vm_brief_read(int parent, const char *instance, struct alive *ret_alive, struct vm_record **ret)
 {
-	char path[128]; /* an instance's name has at most 63 + 8 bytes */
+	char path[PATH_ROOM];
 	_cleanup_(closep) int fd = -1;
 	struct alive alive;
 	struct vm_record *r;
 	struct brief b;
-	struct stat st;
 	ssize_t n;
 
 	if (snprintf(path, sizeof(path), "%s/%s", instance, ALIVE_FILE) >= (int)sizeof(path))
@@ -226,8 +250,8 @@ int vm_brief_read(int parent, const char *instance, struct alive *ret_alive, str
 	if (fd < 0 || alive_query_fd(fd, &alive, NULL) < 0)
 		return 0;
 	n = pread(fd, &b, sizeof(b), BRIEF_AT);
-	(void)snprintf(path, sizeof(path), "%s/%s", instance, VM_RECORD_FILE);
-	if (fstatat(parent, path, &st, AT_SYMLINK_NOFOLLOW) < 0 || !counts(&b, n, &st))
+	if (!counts(&b, n) || !is_beside(parent, instance, VM_RECORD_FILE, &b.head.vm) ||
+	    !is_beside(parent, instance, INSTANCE_RECORD_FILE, &b.head.made))
 		return 0;
 	r = unfold(&b);
 	if (r == NULL)

@@ -3,15 +3,19 @@
  * vmbrief.h - vm.json for who asks for many of them: a copy that takes no
  * parsing, in the body of the file `alive`, which a reader opens anyway.
  *
- * vm.json is the truth.  The copy names it by inode, change time and size, and
- * counts only beside exactly that file; it is never synced, and whatever is wrong
- * with it, vm.json is read instead.
+ * vm.json is the truth.  The copy names it, and the instance.json that was in
+ * order beside it, by inode, change time and size, and counts only beside exactly
+ * those files; it is never synced, and whatever is wrong with it, they are read
+ * instead.
  */
 #ifndef STATE_VMBRIEF_H
 #define STATE_VMBRIEF_H
 
 #include <state/alive.h>
 #include <state/vmrecord.h>
+
+/* Which file DIRFD/name is now. */
+struct file_id file_id_of(int dirfd, const char *name);
 
 /* Write the copy of what was just written to DIRFD/vm.json.  One that does not
  * fit, or cannot be written, is left out. */

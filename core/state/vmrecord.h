@@ -69,6 +69,12 @@ struct vm_exit {
 	char *at;      /* RFC 3339 */
 };
 
+/* Which file it is, and as of which change; all 0: none. */
+struct file_id {
+	uint64_t ino, size;
+	int64_t ctime_s, ctime_ns;
+};
+
 struct vm_record {
 	char *instance; /* "web-0" */
 	char *uuid;
@@ -98,6 +104,8 @@ struct vm_record {
 	size_t n_helpers;
 
 	char *warning; /* NULL, or a lasting trouble of the monitor (disk full) */
+
+	struct file_id made; /* the instance.json it is of; in no file but vmbrief.h's copy */
 };
 
 struct vm_record *vm_record_create(void);    /* zeroed: created, no health, no exit */

@@ -70,6 +70,12 @@ class TableTest(Base):
         self.assertEqual(web["RUNNING"], "1")
         self.assertRegex(web["NOTES"], r"web-1 failed: .*signal 9.*; web-2 stopped \d+s ago")
 
+    def test_a_replica_too_many_keeps_its_address(self):
+        self.holos("up", "--scale", "web=2")
+        rows = {r["INSTANCE"]: r for r in self.rows("-a")}
+        self.assertEqual(rows["web-2"]["ADDRESS"], "10.10.0.5")
+        self.assertEqual(rows["web-1"]["ADDRESS"], "10.10.0.4")
+
     def test_exit_status_of_qemu(self):
         self.behave("web-0", die_after_ms=50, die_status=3)
         self.ok("restart", "web-0")

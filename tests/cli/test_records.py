@@ -4,6 +4,7 @@
 import glob
 import json
 import os
+import signal
 import subprocess
 
 import holostest
@@ -147,10 +148,17 @@ class DamagedInstanceTest(Base):
             with self.subTest(what):
                 old = self.damage(path, data)
                 self.ok("ps", "--json")
-                self.ok("ps")
+                for args in [], ["-a"]:
+                    self.assertRegex(self.ok("ps", *args).out, "web-0.*instance.json")
                 with open(path, "wb") as f:
                     f.write(old)
+                self.assertNotIn("instance.json", self.ok("ps", "-a").out)
         self.damage(path, b"")
+        # Also a monitor that takes the VM over does not vouch for it.
+        pid = self.read_json(self.instance_dir("one", "web-0"), "vm.json")["monitor_pid"]
+        os.kill(pid, signal.SIGKILL)
+        self.holos("stop", "one")
+        self.assertRegex(self.ok("ps", "-a").out, "web-0.*instance.json")
         self.ok("down", "one")
         self.assertTrue(self.wait_until(lambda: not self.processes(), 3), self.processes())
 

@@ -18,6 +18,7 @@ static void setup(void)
 	parent = open(in_dir("."), O_RDONLY | O_DIRECTORY);
 	dir = open(in_dir("web-0"), O_RDONLY | O_DIRECTORY);
 	write_text("web-0/alive", "");
+	write_text("web-0/instance.json", "{}");
 }
 
 static void teardown(void)
@@ -51,6 +52,7 @@ static struct vm_record *make(unsigned ports, size_t message)
 							 .protocol = xstrdup("udp"),
 							 .host_port = (uint16_t)(r->n_ports + 1),
 							 .guest_port = 65535 };
+	r->made = file_id_of(dir, "instance.json");
 	if (message != 0) {
 		free(r->exit.message);
 		r->exit.message = xcalloc(message + 1, 1);
@@ -99,6 +101,7 @@ START_TEST(nulls_stay_nulls)
 
 	r->instance = xstrdup("web-0");
 	r->uuid = xstrdup("u");
+	r->made = file_id_of(dir, "instance.json");
 	ck_assert_int_eq(vm_record_write(dir, r, true, NULL), 0);
 	got = read_back();
 	ck_assert_ptr_nonnull(got);
@@ -108,7 +111,7 @@ START_TEST(nulls_stay_nulls)
 }
 END_TEST
 
-/* It is of one vm.json alone. */
+/* It is of one vm.json and one instance.json alone. */
 START_TEST(another_record)
 {
 	_cleanup_(vm_record_destroyp) struct vm_record *r = make(1, 0);
@@ -130,6 +133,12 @@ START_TEST(another_record)
 	case 3: /* a link to what it was */
 		ck_assert_int_eq(rename(in_dir("web-0/vm.json"), in_dir("web-0/old")), 0);
 		ck_assert_int_eq(symlink("old", in_dir("web-0/vm.json")), 0);
+		break;
+	case 4:
+		write_text("web-0/instance.json", "[]");
+		break;
+	case 5:
+		ck_assert_int_eq(unlink(in_dir("web-0/instance.json")), 0);
 		break;
 	default:
 		ck_assert_int_eq(unlink(in_dir("web-0/alive")), 0);
@@ -170,7 +179,7 @@ static void add_tests(TCase *c)
 	tcase_add_checked_fixture(c, setup, teardown);
 	tcase_add_loop_test(c, round_trip, 0, N(sizes));
 	tcase_add_test(c, nulls_stay_nulls);
-	tcase_add_loop_test(c, another_record, 0, 5);
+	tcase_add_loop_test(c, another_record, 0, 7);
 	tcase_add_test(c, spoilt);
 }
 
