@@ -19,7 +19,8 @@
 enum option_kind {
 	OPTION_FLAG,  /* bool *; also --name=false */
 	OPTION_VALUE, /* const char ** */
-	OPTION_LIST   /* struct strv *; may be repeated */
+	OPTION_LIST,  /* struct strv *; may be repeated */
+	OPTION_NAMES  /* the same; only --name=value has a value, --name alone adds "" */
 };
 
 struct option_def {

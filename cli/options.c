@@ -93,8 +93,16 @@ static int store(const struct verb *v, const struct option_def *d, const char *v
 	case OPTION_LIST:
 		strv_add(d->target, value);
 		break;
+	case OPTION_NAMES:
+		strv_add(d->target, value != NULL ? value : "");
+		break;
 	}
 	return 0;
+}
+
+static bool takes_next(const struct option_def *d)
+{
+	return d->kind == OPTION_VALUE || d->kind == OPTION_LIST;
 }
 
 /* -abc or -fFILE or -f FILE: each letter an option. */
@@ -110,7 +118,7 @@ static int parse_cluster(const struct verb *v, const struct option_def *defs, in
 
 		if (d == NULL)
 			return unknown(v, defs, arg, err);
-		if (d->kind == OPTION_FLAG) {
+		if (!takes_next(d)) {
 			r = store(v, d, NULL, err);
 			if (r < 0)
 				return r;
@@ -180,9 +188,9 @@ int options_parse(const struct verb *v, const struct option_def *defs, bool firs
 		} else if (d == NULL) {
 			return unknown(v, defs, arg, err);
 		} else {
-			if (d->kind != OPTION_FLAG && value == NULL && i + 1 == argc)
+			if (takes_next(d) && value == NULL && i + 1 == argc)
 				return usage(v, err, "a value is due after", arg, NULL);
-			if (d->kind != OPTION_FLAG && value == NULL)
+			if (takes_next(d) && value == NULL)
 				value = argv[++i];
 			r = store(v, d, value, err);
 		}

@@ -15,16 +15,17 @@
 struct up_cli {
 	struct common common;
 	struct up_options o;
-	struct strv services, recreate, scale_words;
+	struct strv services, recreate_words, recreate, scale_words;
 	struct service_scale *scale;
 	const char *wait_timeout, *pull;
-	bool detach, recreate_all, dry_run;
+	bool detach, dry_run;
 };
 
 static void finish(struct up_cli *u)
 {
 	common_finish(&u->common);
 	strv_finish(&u->services);
+	strv_finish(&u->recreate_words);
 	strv_finish(&u->recreate);
 	strv_finish(&u->scale_words);
 	free(u->scale);
@@ -67,14 +68,29 @@ static int option_pull(const char *text, enum image_pull *ret, struct holos_erro
 	return error_set(err, ERR_USAGE, "--pull %s: must be always, missing or never", text);
 }
 
+/* --recreate alone is for the services that were named, or for all. */
+static void choose_recreate(struct up_cli *u)
+{
+	for (size_t i = 0; i < u->recreate_words.n; i++) {
+		const char *word = u->recreate_words.v[i];
+
+		if (*word != '\0')
+			strv_add(&u->recreate, word);
+		else if (u->services.n != 0)
+			strv_add_all(&u->recreate, u->services.v);
+		else
+			strv_add(&u->recreate, "*");
+	}
+}
+
 static int check_options(struct up_cli *u, struct holos_error **err)
 {
 	struct up_options *o = &u->o;
 	int r = 0;
 
-	if (o->no_recreate && (u->recreate_all || o->assume_yes))
+	if (o->no_recreate && (u->recreate_words.n != 0 || o->assume_yes))
 		return error_set(err, ERR_USAGE, "--no-recreate and %s contradict each other",
-				 u->recreate_all ? "--recreate" : "--yes");
+				 u->recreate_words.n != 0 ? "--recreate" : "--yes");
 	if (u->wait_timeout != NULL) {
 		r = option_duration("wait-timeout", u->wait_timeout, &o->wait_timeout_ns, err);
 		o->wait = true;
@@ -83,10 +99,7 @@ static int check_options(struct up_cli *u, struct holos_error **err)
 		r = option_pull(u->pull, &o->pull, err);
 	if (r == 0)
 		r = parse_scale(u, err);
-	if (u->recreate_all) /* of the services that were named, or of all */
-		strv_add_all(&u->recreate, u->services.v);
-	if (u->recreate_all && u->services.n == 0)
-		strv_add(&u->recreate, "*");
+	choose_recreate(u);
 	o->services = (const char *const *)u->services.v;
 	o->recreate = (const char *const *)u->recreate.v;
 	o->ask = cli_can_ask() && !o->assume_yes ? cli_ask_losses : NULL;
@@ -140,8 +153,8 @@ int verb_up(const struct verb *v, int argc, char **argv, struct holos_error **er
 		  "until everything is healthy or answers" },
 		{ "wait-timeout", 0, OPTION_VALUE, &u.wait_timeout, "TIME",
 		  "give up waiting after TIME" },
-		{ "recreate", 0, OPTION_FLAG, &u.recreate_all, NULL,
-		  "make root disks anew where the file asks for it" },
+		{ "recreate", 0, OPTION_NAMES, &u.recreate_words, "[=SERVICE]",
+		  "make root disks anew where the file asks for it: of SERVICE, or of all named" },
 		{ "no-recreate", 0, OPTION_FLAG, &u.o.no_recreate, NULL,
 		  "only warn where a new root disk is due" },
 		{ "yes", 'y', OPTION_FLAG, &u.o.assume_yes, NULL,

@@ -62,21 +62,24 @@ static int no_service(const struct project *p, const char *name, struct holos_er
 	return -ERR_FAILED;
 }
 
-/* A number of replicas for a service that is not started is a mistake. */
-static int check_scaled(const struct up *u, struct holos_error **err)
+/* What an option says of a service that is not started is a mistake. */
+static int check_chosen(const struct up *u, const char *option, const char *const *names,
+			struct holos_error **err)
 {
-	for (const char *const *n = u->o->scaled; n != NULL && *n != NULL; n++) {
+	for (const char *const *n = names; n != NULL && *n != NULL; n++) {
 		const struct service *s = project_service(u->project, *n);
 
+		if (strcmp(*n, "*") == 0)
+			continue;
 		if (s == NULL) {
 			no_service(u->project, *n, err);
-			return error_wrap(err, "--scale");
+			return error_wrap(err, "%s", option);
 		}
 		if (!u->chosen[s - u->project->services])
 			return error_set(err, ERR_USAGE,
-					 "--scale %s: it is none of the services that were named, "
+					 "%s %s: it is none of the services that were named, "
 					 "and would not be started",
-					 *n);
+					 option, *n);
 	}
 	return 0;
 }
@@ -407,7 +410,9 @@ int up_decide_all(struct up *u, struct holos_error **err)
 	u->chosen = xcalloc(u->project->n_services, sizeof(bool));
 	r = select_services(u, err);
 	if (r == 0)
-		r = check_scaled(u, err);
+		r = check_chosen(u, "--scale", u->o->scaled, err);
+	if (r == 0)
+		r = check_chosen(u, "--recreate", u->o->recreate, err);
 	if (r < 0)
 		return r;
 	u->n = u->plan->n_vms;

@@ -4,7 +4,7 @@
 import os
 
 import holostest
-from holostest import FAILED, HOST, INVALID, OK, PORTS, FakeTest
+from holostest import FAILED, HOST, INVALID, OK, PORTS, USAGE, FakeTest
 
 TWO = """
     name: demo
@@ -205,6 +205,19 @@ class EditTest(FakeTest):
         self.assert_marked("db-0")
         self.assert_untouched("db-0")
         self.assertEqual(self.statuses("demo"), {"web-0": "running", "db-0": "running"})
+
+    def test_recreate_of_one_service_among_those_started(self):
+        self.up_and_mark(TWO)
+        self.compose(TWO.replace("base.qcow2", "base.qcow2\n        cloud_init: {packages: [vim]}"))
+        self.fails(USAGE, "up", "db", "--recreate=web", match="web.*would not be started")
+        self.fails(FAILED, "up", "--recreate=wab", match="wab.*did you mean.*web")
+        self.assert_marked()
+        self.assert_untouched("web-0")
+        self.fails(FAILED, "up", "--recreate=web", match="db")
+        self.assertFalse(self.disk_is_marked("demo", "web-0"))
+        self.assert_marked("db-0")
+        self.ok("up", "web", "--recreate", "db")  # names come before and after options
+        self.assertFalse(self.disk_is_marked("demo", "db-0"))
 
     def test_nothing_is_destroyed_before_everything_was_checked(self):
         """W3: destroy, then find that qemu-img or a port is missing."""
