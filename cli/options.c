@@ -149,7 +149,7 @@ static void help_verb(const struct verb *v, const struct option_def *defs, FILE 
 		left = xasprintf("%s%c%s--%s%s%s", defs->letter != 0 ? "-" : " ",
 				 defs->letter != 0 ? defs->letter : ' ',
 				 defs->letter != 0 ? ", " : "  ", defs->name,
-				 defs->arg != NULL ? " " : "", defs->arg != NULL ? defs->arg : "");
+				 takes_next(defs) ? " " : "", defs->arg != NULL ? defs->arg : "");
 		fprintf(to, "  %-26s %s\n", left, defs->help);
 	}
 }
