@@ -28,18 +28,52 @@ struct option_def {
 	char letter;      /* 0: none */
 	enum option_kind kind;
 	void *target;
-	const char *arg;  /* "FILE": shown in the help */
+	const char *arg;  /* "FILE": what the value is, as words.h tells */
 	const char *help; /* NULL: accepted, not shown */
 };
 
-struct verb {
-	const char *name;
-	const char *operands; /* "[SERVICE...]" */
-	const char *summary;  /* one line */
-	int (*run)(const struct verb *v, int argc, char **argv, struct holos_error **err);
+/* Parts of `holos help`; each is a man page. */
+enum verb_group {
+	GROUP_LIFE,  /* start and stop VMs */
+	GROUP_LOOK,  /* look at them */
+	GROUP_ENTER, /* work inside */
+	GROUP_FILE,  /* the compose file */
+	GROUP_STORE, /* images and volumes */
+	GROUP_HOST,  /* this host */
+	GROUP_SELF,  /* holos itself */
+	GROUP_COUNT
 };
 
-extern const struct verb verbs[]; /* ends with name NULL */
+#define VERB_EXAMPLES 6
+
+struct verb_example {
+	const char *command; /* "holos up --wait" */
+	const char *what;    /* what it does, a few words */
+};
+
+/* All that is known of a verb but its options, which it hands to options_parse():
+ * parser, help, man pages and completion read these two.  A new verb is an entry
+ * (`const struct verb entry_NAME`) in its own file and a word in verbs.h. */
+struct verb {
+	const char *name;
+	const char *operands; /* "[SERVICE...]", as words.h tells */
+	const char *summary;  /* one line */
+	int (*run)(const struct verb *v, int argc, char **argv, struct holos_error **err);
+	enum verb_group group;
+	const char *more; /* for its help: paragraphs, separated by empty lines; or NULL */
+	struct verb_example examples[VERB_EXAMPLES]; /* ends with command NULL */
+	bool hidden;                                 /* of use to programs alone */
+};
+
+extern const struct verb *const verbs[]; /* in the order of help; ends with NULL */
+const struct verb *verb_find(const char *name);
+/* An error with a "did you mean". */
+int verb_unknown(const char *name, struct holos_error **err);
+
+/* Call fn with the options of a verb, which does nothing else then. */
+typedef void options_fn(void *data, const struct verb *v, const struct option_def *defs,
+			bool first_operand_ends);
+void verb_options(const struct verb *v, options_fn *fn, void *data);
 
 /* Read the options of a verb.  GNU order: options anywhere before "--"; with
  * first_operand_ends, before the first operand.  Returns 0, or -ERR_USAGE, or
@@ -47,9 +81,27 @@ extern const struct verb verbs[]; /* ends with name NULL */
 #define HELP_SHOWN 1
 int options_parse(const struct verb *v, const struct option_def *defs, bool first_operand_ends,
 		  int argc, char **argv, struct strv *operands, struct holos_error **err);
+/* How far the words of a command line go: for completion, which reads one that is
+ * not whole. */
+struct options_state {
+	const struct option_def *pending; /* the last word asks for its value; or NULL */
+	bool ended;                       /* what follows are operands */
+};
+/* Only what options_parse() does with words; no help. */
+int options_read(const struct verb *v, const struct option_def *defs, bool first_operand_ends,
+		 int argc, char **argv, struct strv *operands, struct options_state *ret,
+		 struct holos_error **err);
 /* More than max operands is an error. */
 int options_at_most(const struct strv *operands, size_t max, struct holos_error **err);
+/* No subcommand of the verb ("rm"), by its operands: with a "did you mean".  word may
+ * be NULL: there is none. */
+int verb_unknown_word(const struct verb *v, const char *word, struct holos_error **err);
+/* The help of a verb (help.c), and the list of all. */
+void help_verb(const struct verb *v, const struct option_def *defs, FILE *to);
 void help_overview(FILE *to);
+/* What a group of verbs is about: "start and stop VMs", and the name of its page. */
+const char *verb_group_title(enum verb_group g);
+const char *verb_group_page(enum verb_group g);
 
 /* The options that most verbs have, and what becomes of them. */
 struct common {
@@ -71,15 +123,17 @@ struct common {
 #define OPTIONS_FILE(c)                                                                       \
 	{ "file", 'f', OPTION_LIST, &(c).files, "FILE", "compose file (may be repeated)" },   \
 	{ "env-file", 0, OPTION_LIST, &(c).env_files, "FILE", "variables for the file" },     \
-	{ "profile", 0, OPTION_LIST, &(c).profiles, "NAME", "switch on services of a profile" }
+	{ "profile", 0, OPTION_LIST, &(c).profiles, "PROFILE", "switch on services of a profile" }
 #define OPTIONS_PROJECT(c) \
-	{ "project", 'p', OPTION_VALUE, &(c).project, "NAME", "the project" }
+	{ "project", 'p', OPTION_VALUE, &(c).project, "PROJECT", "the project" }
 #define OPTIONS_LOCK(c)                                                                       \
 	{ "lock-timeout", 0, OPTION_VALUE, &(c).lock_timeout, "TIME",                         \
 	  "how long to wait for a busy project (default 5m)" },                               \
 	{ "no-wait", 0, OPTION_FLAG, &(c).no_wait, NULL, "do not wait for a busy project" }
 #define OPTIONS_WORK(c)                                                                       \
 	{ "parallel", 0, OPTION_VALUE, &(c).parallel, "N", "VMs to work on at the same time" }, \
+	OPTION_PROGRESS(c)
+#define OPTION_PROGRESS(c) \
 	{ "progress", 0, OPTION_VALUE, &(c).progress, "HOW", "auto, tty, plain, json or quiet" }
 #define OPTION_TIMEOUT(target) \
 	{ "timeout", 't', OPTION_VALUE, &(target), "TIME", \
@@ -186,28 +240,9 @@ int cli_find_instance(const struct project_status *p, const char *name, unsigned
 /* ---- verbs ------------------------------------------------------------------------ */
 
 #define VERB(name)                                                                                 \
-	int verb_##name(const struct verb *v, int argc, char **argv, struct holos_error **err)
-VERB(up);
-VERB(run);
-VERB(down);
-VERB(ps);
-VERB(start);
-VERB(stop);
-VERB(restart);
-VERB(kill);
-VERB(wait);
-VERB(port);
-VERB(volume);
-VERB(exec);
-VERB(console);
-VERB(logs);
-VERB(validate);
-VERB(config);
-VERB(pull);
-VERB(verify);
-VERB(images);
-VERB(plugins);
-VERB(version);
-VERB(help);
+	extern const struct verb entry_##name;                                                     \
+	int verb_##name(const struct verb *v, int argc, char **argv, struct holos_error **err);
+#include <verbs.h>
+#undef VERB
 
 #endif

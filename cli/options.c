@@ -105,9 +105,17 @@ static bool takes_next(const struct option_def *d)
 	return d->kind == OPTION_VALUE || d->kind == OPTION_LIST;
 }
 
+/* The line ends where the value of d should be. */
+static int due(const struct verb *v, const struct option_def *d, const char *arg,
+	       struct options_state *state, struct holos_error **err)
+{
+	state->pending = d;
+	return usage(v, err, "a value is due after", arg, NULL);
+}
+
 /* -abc or -fFILE or -f FILE: each letter an option. */
 static int parse_cluster(const struct verb *v, const struct option_def *defs, int argc, char **argv,
-			 int *at, struct holos_error **err)
+			 int *at, struct options_state *state, struct holos_error **err)
 {
 	const char *arg = argv[*at];
 
@@ -129,34 +137,17 @@ static int parse_cluster(const struct verb *v, const struct option_def *defs, in
 		else if (*at + 1 < argc)
 			value = argv[++*at];
 		else
-			return usage(v, err, "a value is due after", arg, NULL);
+			return due(v, d, arg, state, err);
 		return store(v, d, value, err);
 	}
 	return 0;
 }
 
-static void help_verb(const struct verb *v, const struct option_def *defs, FILE *to)
+int options_read(const struct verb *v, const struct option_def *defs, bool first_operand_ends,
+		 int argc, char **argv, struct strv *operands, struct options_state *ret,
+		 struct holos_error **err)
 {
-	fprintf(to, "usage: holos %s [OPTIONS]%s%s\n\n%s\n", v->name,
-		v->operands[0] != '\0' ? " " : "", v->operands, v->summary);
-	if (defs->name != NULL)
-		fputs("\noptions:\n", to);
-	for (; defs->name != NULL; defs++) {
-		_cleanup_(freep) char *left = NULL;
-
-		if (defs->help == NULL)
-			continue;
-		left = xasprintf("%s%c%s--%s%s%s", defs->letter != 0 ? "-" : " ",
-				 defs->letter != 0 ? defs->letter : ' ',
-				 defs->letter != 0 ? ", " : "  ", defs->name,
-				 takes_next(defs) ? " " : "", defs->arg != NULL ? defs->arg : "");
-		fprintf(to, "  %-26s %s\n", left, defs->help);
-	}
-}
-
-int options_parse(const struct verb *v, const struct option_def *defs, bool first_operand_ends,
-		  int argc, char **argv, struct strv *operands, struct holos_error **err)
-{
+	*ret = (struct options_state){ 0 };
 	for (int i = 0; i < argc; i++) {
 		const char *arg = argv[i];
 		const char *name = arg + (arg[0] == '-') + (arg[0] == '-' && arg[1] == '-');
@@ -167,6 +158,7 @@ int options_parse(const struct verb *v, const struct option_def *defs, bool firs
 
 		if (strcmp(arg, "--") == 0) {
 			strv_add_all(operands, argv + i + 1);
+			ret->ended = true;
 			return 0;
 		}
 		if (arg[0] != '-' || arg[1] == '\0') {
@@ -174,22 +166,21 @@ int options_parse(const struct verb *v, const struct option_def *defs, bool firs
 			if (!first_operand_ends)
 				continue;
 			strv_add_all(operands, argv + i + 1);
+			ret->ended = true;
 			return 0;
 		}
 		if (strcmp(arg, "--help") == 0 || strcmp(arg, "-h") == 0 ||
-		    strcmp(arg, "-help") == 0) {
-			help_verb(v, defs, stdout);
+		    strcmp(arg, "-help") == 0)
 			return HELP_SHOWN;
-		}
 		/* A single letter behind one dash is a short option. */
 		d = arg[1] != '-' && len == 1 ? NULL : find_long(defs, name, len);
 		if (d == NULL && arg[1] != '-') {
-			r = parse_cluster(v, defs, argc, argv, &i, err);
+			r = parse_cluster(v, defs, argc, argv, &i, ret, err);
 		} else if (d == NULL) {
 			return unknown(v, defs, arg, err);
+		} else if (takes_next(d) && value == NULL && i + 1 == argc) {
+			return due(v, d, arg, ret, err);
 		} else {
-			if (takes_next(d) && value == NULL && i + 1 == argc)
-				return usage(v, err, "a value is due after", arg, NULL);
 			if (takes_next(d) && value == NULL)
 				value = argv[++i];
 			r = store(v, d, value, err);
@@ -198,6 +189,38 @@ int options_parse(const struct verb *v, const struct option_def *defs, bool firs
 			return r;
 	}
 	return 0;
+}
+
+/* Set while somebody asks for a verb's options. */
+static struct {
+	options_fn *fn;
+	void *data;
+} asked;
+
+void verb_options(const struct verb *v, options_fn *fn, void *data)
+{
+	char *none[] = { NULL };
+
+	asked.fn = fn;
+	asked.data = data;
+	(void)v->run(v, 0, none, NULL);
+	asked.fn = NULL;
+}
+
+int options_parse(const struct verb *v, const struct option_def *defs, bool first_operand_ends,
+		  int argc, char **argv, struct strv *operands, struct holos_error **err)
+{
+	struct options_state state;
+	int r;
+
+	if (asked.fn != NULL) {
+		asked.fn(asked.data, v, defs, first_operand_ends);
+		return HELP_SHOWN;
+	}
+	r = options_read(v, defs, first_operand_ends, argc, argv, operands, &state, err);
+	if (r == HELP_SHOWN)
+		help_verb(v, defs, stdout);
+	return r;
 }
 
 int options_at_most(const struct strv *operands, size_t max, struct holos_error **err)

@@ -173,3 +173,16 @@ int verb_config(const struct verb *v, int argc, char **argv, struct holos_error 
 	common_finish(&c.common);
 	return r;
 }
+
+const struct verb entry_config = {
+	.name = "config",
+	.operands = "[SERVICE]",
+	.summary = "print the resolved compose file",
+	.run = verb_config,
+	.group = GROUP_FILE,
+	.examples = {
+		{ "holos config", "variables replaced, files merged, defaults filled in" },
+		{ "holos config --variables", "which variables were used, and where from" },
+		{ "holos config --schema > holos.schema.json", "for editors" },
+	},
+};

@@ -142,3 +142,17 @@ int verb_console(const struct verb *v, int argc, char **argv, struct holos_error
 	common_finish(&o.common);
 	return r;
 }
+
+const struct verb entry_console = {
+	.name = "console",
+	.operands = "[PROJECT] INSTANCE",
+	.summary = "a VM's serial console",
+	.run = verb_console,
+	.group = GROUP_ENTER,
+	.more = "Ctrl-] leaves it; the VM goes on. One at a time holds a console; "
+		"holos logs -F shows meanwhile what it prints.",
+	.examples = {
+		{ "holos console web-0", "log in on the serial line" },
+		{ "holos console --no-stdin --tail all web-0", "read all it ever printed, and go on" },
+	},
+};

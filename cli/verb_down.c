@@ -99,3 +99,18 @@ int verb_down(const struct verb *v, int argc, char **argv, struct holos_error **
 		report(project, found, &names, c.json);
 	return r;
 }
+
+const struct verb entry_down = {
+	.name = "down",
+	.operands = "[PROJECT] [SERVICE...]",
+	.summary = "stop and remove the VMs and their root disks",
+	.run = verb_down,
+	.group = GROUP_LIFE,
+	.more = "Named volumes, keys and images stay; --volumes removes the volumes as "
+		"well. What is not there is no error.",
+	.examples = {
+		{ "holos down", "the project here" },
+		{ "holos down demo", "a project by its name" },
+		{ "holos down web", "the VMs of one service" },
+	},
+};

@@ -126,3 +126,18 @@ int verb_exec(const struct verb *v, int argc, char **argv, struct holos_error **
 		return r == HELP_SHOWN ? r : -status;
 	return r == -ERR_USAGE || r == -ERR_INTERRUPTED ? r : -ERR_HOLOS;
 }
+
+const struct verb entry_exec = {
+	.name = "exec",
+	.operands = "[PROJECT] INSTANCE [COMMAND...]",
+	.summary = "run a command, or a shell, in a VM",
+	.run = verb_exec,
+	.group = GROUP_ENTER,
+	.more = "Ends with the status of the command; with 125 when holos itself "
+		"failed.",
+	.examples = {
+		{ "holos exec web-0", "a shell" },
+		{ "holos exec web-0 -- ls -l /srv", "a command" },
+		{ "tar c . | holos exec -T web-0 -- tar x", "streams both ways" },
+	},
+};

@@ -180,8 +180,7 @@ int verb_images(const struct verb *v, int argc, char **argv, struct holos_error 
 		{ "refresh", 0, OPTION_FLAG, &refresh, NULL,
 		  "ask publishers what they have now, and under which names" },
 		{ "all", 'a', OPTION_FLAG, &all, NULL, "prune: also images that no VM uses now" },
-		{ "progress", 0, OPTION_VALUE, &c.progress, "HOW",
-		  "auto, tty, plain, json or quiet" },
+		OPTION_PROGRESS(c),
 		OPTIONS_STATE(c),
 		OPTIONS_JSON(c),
 		OPTIONS_END,
@@ -192,10 +191,7 @@ int verb_images(const struct verb *v, int argc, char **argv, struct holos_error 
 		return r;
 	changing = operands.n != 0;
 	if (changing && strcmp(operands.v[0], "rm") != 0 && strcmp(operands.v[0], "prune") != 0)
-		return error_set(err, ERR_USAGE,
-				 "unknown subcommand \"%s\" of images; there are rm NAME... and "
-				 "prune",
-				 operands.v[0]);
+		return verb_unknown_word(v, operands.v[0], err);
 	if (all && (!changing || strcmp(operands.v[0], "prune") != 0))
 		return error_set(err, ERR_USAGE, "--all belongs to images prune");
 	if (refresh && changing)
@@ -205,3 +201,16 @@ int verb_images(const struct verb *v, int argc, char **argv, struct holos_error 
 		return r;
 	return changing ? change(e, &operands, all, c.json, err) : list(e, refresh, c.json, err);
 }
+
+const struct verb entry_images = {
+	.name = "images",
+	.operands = "[rm IMAGE... | prune]",
+	.summary = "list, remove images",
+	.run = verb_images,
+	.group = GROUP_STORE,
+	.examples = {
+		{ "holos images", "which there are, and which are here" },
+		{ "holos images --refresh", "is there something newer?" },
+		{ "holos images prune", "remove what no VM needs" },
+	},
+};

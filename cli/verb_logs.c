@@ -224,3 +224,16 @@ int verb_logs(const struct verb *v, int argc, char **argv, struct holos_error **
 	common_finish(&l.common);
 	return r;
 }
+
+const struct verb entry_logs = {
+	.name = "logs",
+	.operands = "[PROJECT] [SERVICE|INSTANCE]",
+	.summary = "show what a VM's console said",
+	.run = verb_logs,
+	.group = GROUP_LOOK,
+	.examples = {
+		{ "holos logs web", "the last 50 lines of each replica" },
+		{ "holos logs -F -n 0", "what comes from now on, of all VMs" },
+		{ "holos logs --qemu web-1", "why QEMU did not start" },
+	},
+};

@@ -159,10 +159,7 @@ static int dispatch(struct registry *reg, const struct strv *operands, const cha
 			return error_set(err, ERR_USAGE, "plugins manifest needs one plugin file");
 		return plugins_manifest(files.v[0], package, err);
 	}
-	return error_set(err, ERR_USAGE,
-			 "unknown subcommand \"%s\" of plugins; there are show NAME, check FILE, "
-			 "manifest FILE",
-			 sub);
+	return verb_unknown_word(&entry_plugins, sub, err);
 }
 
 int verb_plugins(const struct verb *v, int argc, char **argv, struct holos_error **err)
@@ -184,3 +181,16 @@ int verb_plugins(const struct verb *v, int argc, char **argv, struct holos_error
 	reg = registry_create(NULL);
 	return operands.n == 0 ? list(reg, json) : dispatch(reg, &operands, package, json, err);
 }
+
+const struct verb entry_plugins = {
+	.name = "plugins",
+	.operands = "[show PLUGIN | check FILE... | manifest FILE]",
+	.summary = "list the plugins",
+	.run = verb_plugins,
+	.group = GROUP_SELF,
+	.examples = {
+		{ "holos plugins", "what is installed" },
+		{ "holos plugins show debian", "one, and whether it works here" },
+		{ "holos plugins check ./holos-health-x.so", "does it keep the rules?" },
+	},
+};

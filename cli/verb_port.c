@@ -157,3 +157,15 @@ int verb_port(const struct verb *v, int argc, char **argv, struct holos_error **
 		return error_set(err, ERR_USAGE, "--index %s: must be a number", index_text);
 	return port(&c, &operands, &w, (unsigned)index, err);
 }
+
+const struct verb entry_port = {
+	.name = "port",
+	.operands = "[PROJECT] SERVICE|INSTANCE [PORT]",
+	.summary = "show where a port of a VM is reached",
+	.run = verb_port,
+	.group = GROUP_LOOK,
+	.examples = {
+		{ "holos port web 80", "127.0.0.1:8080" },
+		{ "holos port --index 1 web 53/udp", "of the second replica" },
+	},
+};

@@ -401,3 +401,19 @@ int verb_ps(const struct verb *v, int argc, char **argv, struct holos_error **er
 	strv_finish(&o.states);
 	return r;
 }
+
+const struct verb entry_ps = {
+	.name = "ps",
+	.operands = "[PROJECT] [SERVICE|INSTANCE...]",
+	.summary = "show projects and their services",
+	.run = verb_ps,
+	.group = GROUP_LOOK,
+	.more = "Takes no lock and asks no process: nothing holds it up. NOTES says why"
+		" something is not as it should be.",
+	.examples = {
+		{ "holos ps", "all projects, one line a service" },
+		{ "holos ps -a demo", "one line a VM" },
+		{ "holos ps --json", "for programs" },
+		{ "holos ps -q --filter health=unhealthy", "names of what is not well" },
+	},
+};

@@ -64,8 +64,7 @@ int verb_pull(const struct verb *v, int argc, char **argv, struct holos_error **
 		  "what publishers have now, and a new " IMAGE_LOCK_FILE },
 		OPTIONS_FILE(c),
 		OPTIONS_PROJECT(c),
-		{ "progress", 0, OPTION_VALUE, &c.progress, "HOW",
-		  "auto, tty, plain, json or quiet" },
+		OPTION_PROGRESS(c),
 		OPTIONS_STATE(c),
 		OPTIONS_JSON(c),
 		OPTIONS_END,
@@ -95,3 +94,15 @@ int verb_pull(const struct verb *v, int argc, char **argv, struct holos_error **
 	pulled_free(got, n);
 	return 0;
 }
+
+const struct verb entry_pull = {
+	.name = "pull",
+	.operands = "[IMAGE...]",
+	.summary = "download images, and write holos.lock",
+	.run = verb_pull,
+	.group = GROUP_STORE,
+	.examples = {
+		{ "holos pull debian:13", "before it is needed" },
+		{ "holos pull --update", "newer images for the compose file" },
+	},
+};

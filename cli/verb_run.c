@@ -435,3 +435,18 @@ int verb_run(const struct verb *v, int argc, char **argv, struct holos_error **e
 	free(run.cwd);
 	return r;
 }
+
+const struct verb entry_run = {
+	.name = "run",
+	.operands = "IMAGE [-- COMMAND...]",
+	.summary = "start one VM without a compose file",
+	.run = verb_run,
+	.group = GROUP_LIFE,
+	.more = "Writes the compose file that was not there and does what `holos up` "
+		"does with it. The COMMAND runs at first boot.",
+	.examples = {
+		{ "holos run debian:13", "a VM, and how to go on" },
+		{ "holos run --name try -p 8080:80 alpine", "... with a name and a port" },
+		{ "holos run --memory 2G --vcpu 4 ./disk.qcow2", "from an image of your own" },
+	},
+};

@@ -59,6 +59,21 @@ int verb_stop(const struct verb *v, int argc, char **argv, struct holos_error **
 	return r == 0 ? cli_show_project(s.e, s.project, s.c.json, err) : r;
 }
 
+const struct verb entry_stop = {
+	.name = "stop",
+	.operands = "[SERVICE...|PROJECT]",
+	.summary = "power VMs down, keep their disks",
+	.run = verb_stop,
+	.group = GROUP_LIFE,
+	.more = "Asks the guests to power off, dependents first. A guest that does not "
+		"within its stop_grace_period is ended.",
+	.examples = {
+		{ "holos stop", "all of the project here" },
+		{ "holos stop demo", "a project by its name" },
+		{ "holos stop -t 5 web", "give its guests 5 seconds" },
+	},
+};
+
 /* A VM knows no signals: what ends QEMU at once is all that there is. */
 static int check_signal(const char *name, struct holos_error **err)
 {
@@ -100,6 +115,18 @@ int verb_kill(const struct verb *v, int argc, char **argv, struct holos_error **
 	return r == 0 ? cli_show_project(s.e, s.project, s.c.json, err) : r;
 }
 
+const struct verb entry_kill = {
+	.name = "kill",
+	.operands = "[PROJECT] [SERVICE...]",
+	.summary = "end VMs at once, keep their disks",
+	.run = verb_kill,
+	.group = GROUP_LIFE,
+	.more = "As pulling the plug does: what the guest has not written is lost.",
+	.examples = {
+		{ "holos kill web-1", "one VM" },
+	},
+};
+
 int verb_restart(const struct verb *v, int argc, char **argv, struct holos_error **err)
 {
 	_cleanup_(stop_call_finish) struct stop_call s = { .c = COMMON_INIT };
@@ -135,3 +162,17 @@ int verb_restart(const struct verb *v, int argc, char **argv, struct holos_error
 		r = engine_restart(s.e, s.project, &o, err);
 	return r == 0 ? cli_show_project(s.e, s.project, s.c.json, err) : r;
 }
+
+const struct verb entry_restart = {
+	.name = "restart",
+	.operands = "[PROJECT] [SERVICE...]",
+	.summary = "stop VMs and start them as they were",
+	.run = verb_restart,
+	.group = GROUP_LIFE,
+	.more = "The same root disk, addresses and ports. Nothing of a changed compose "
+		"file is taken up: `holos up` does that.",
+	.examples = {
+		{ "holos restart web", "all replicas of web" },
+		{ "holos restart --wait", "... and wait until all is healthy" },
+	},
+};

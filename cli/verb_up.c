@@ -180,6 +180,28 @@ int verb_up(const struct verb *v, int argc, char **argv, struct holos_error **er
 	return r != 0 ? r : up(&u, err);
 }
 
+const struct verb entry_up = {
+	.name = "up",
+	.operands = "[SERVICE...]",
+	.summary = "start the VMs of the compose file",
+	.run = verb_up,
+	.group = GROUP_LIFE,
+	.more = "Compares the file with what is there and does what the difference asks"
+		" for: starts VMs, makes new ones, restarts those whose machine "
+		"changed. Without names, all services; with names, those and what they "
+		"depend on. It returns when the VMs run and the conditions between "
+		"services hold, and leaves them running.\n\n"
+		"A change that needs a new root disk is only made with --recreate, or "
+		"after a yes.",
+	.examples = {
+		{ "holos up", "start everything, dependencies first" },
+		{ "holos up --wait", "... until all is healthy" },
+		{ "holos up --dry-run", "what would be done, and why" },
+		{ "holos up --recreate web", "web with a new root disk, where the file asks for one" },
+		{ "holos up --scale web=3", "three replicas of web, this time" },
+	},
+};
+
 int verb_start(const struct verb *v, int argc, char **argv, struct holos_error **err)
 {
 	_cleanup_(common_finish) struct common c = COMMON_INIT;
@@ -228,3 +250,17 @@ int verb_start(const struct verb *v, int argc, char **argv, struct holos_error *
 	r = engine_up(e, &o, err);
 	return r < 0 ? r : cli_show_project(e, project->name, c.json, err);
 }
+
+const struct verb entry_start = {
+	.name = "start",
+	.operands = "[SERVICE...|PROJECT]",
+	.summary = "start VMs that were stopped",
+	.run = verb_start,
+	.group = GROUP_LIFE,
+	.more = "Starts what is down, with what it depends on, as it was: nothing of a "
+		"changed compose file is taken up.",
+	.examples = {
+		{ "holos start", "all of the project here" },
+		{ "holos start db", "one service, and what it depends on" },
+	},
+};

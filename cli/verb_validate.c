@@ -224,3 +224,16 @@ int verb_validate(const struct verb *v, int argc, char **argv, struct holos_erro
 		print_text(p, pl, known);
 	return 0;
 }
+
+const struct verb entry_validate = {
+	.name = "validate",
+	.operands = "",
+	.summary = "check the compose file and show what it means",
+	.run = verb_validate,
+	.group = GROUP_FILE,
+	.more = "All mistakes of the file are told at once, each with its place.",
+	.examples = {
+		{ "holos validate", "is the file right?" },
+		{ "holos validate -q -f other.yaml", "the exit status alone" },
+	},
+};

@@ -63,8 +63,7 @@ int verb_verify(const struct verb *v, int argc, char **argv, struct holos_error 
 	size_t n = 0;
 	const struct option_def defs[] = {
 		{ "all", 0, OPTION_FLAG, &all, NULL, "everything that is in the store" },
-		{ "progress", 0, OPTION_VALUE, &c.progress, "HOW",
-		  "auto, tty, plain, json or quiet" },
+		OPTION_PROGRESS(c),
 		OPTIONS_STATE(c),
 		OPTIONS_JSON(c),
 		OPTIONS_END,
@@ -96,3 +95,15 @@ int verb_verify(const struct verb *v, int argc, char **argv, struct holos_error 
 	image_verified_free(list, n);
 	return r;
 }
+
+const struct verb entry_verify = {
+	.name = "verify",
+	.operands = "IMAGE...",
+	.summary = "are the images of the store still what they were?",
+	.run = verb_verify,
+	.group = GROUP_STORE,
+	.examples = {
+		{ "holos verify debian:13", "hash it again" },
+		{ "holos verify --all", "everything in the store" },
+	},
+};

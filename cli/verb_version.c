@@ -52,3 +52,14 @@ int verb_version(const struct verb *v, int argc, char **argv, struct holos_error
 	}
 	return 0;
 }
+
+const struct verb entry_version = {
+	.name = "version",
+	.operands = "",
+	.summary = "print the version",
+	.run = verb_version,
+	.group = GROUP_SELF,
+	.examples = {
+		{ "holos version --short", "the number alone" },
+	},
+};

@@ -178,11 +178,21 @@ int verb_volume(const struct verb *v, int argc, char **argv, struct holos_error 
 		   (strcmp(what, "rm") == 0 || strcmp(what, "remove") == 0)) {
 		r = volume_rm(&o, err);
 	} else if (r == 0) {
-		r = error_set(err, ERR_USAGE, "volume %s: must be ls or rm",
-			      what != NULL ? what : "needs a word");
-		error_hint(err, "holos help volume");
+		r = verb_unknown_word(v, what, err);
 	}
 	common_finish(&o.c);
 	strv_finish(&o.operands);
 	return r;
 }
+
+const struct verb entry_volume = {
+	.name = "volume",
+	.operands = "ls | rm VOLUME...",
+	.summary = "list or remove named volumes",
+	.run = verb_volume,
+	.group = GROUP_STORE,
+	.examples = {
+		{ "holos volume ls", "of all projects, also of those that are down" },
+		{ "holos volume rm -p demo data", "remove one, with all that is on it" },
+	},
+};

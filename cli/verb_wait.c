@@ -110,3 +110,18 @@ int verb_wait(const struct verb *v, int argc, char **argv, struct holos_error **
 		r = take_down(e, project, err);
 	return r < 0 ? r : -w.status;
 }
+
+const struct verb entry_wait = {
+	.name = "wait",
+	.operands = "[PROJECT] [SERVICE...]",
+	.summary = "wait until VMs are down, tell how they ended",
+	.run = verb_wait,
+	.group = GROUP_LIFE,
+	.more = "The exit status is that of the last that ended: 0 for a guest that "
+		"powered itself off or was stopped, 128 and the signal for a killed "
+		"QEMU, 1 for a panic.",
+	.examples = {
+		{ "holos wait job", "until it is down; ends with its status" },
+		{ "holos wait --down-project tests", "... and takes the project down" },
+	},
+};

@@ -24,7 +24,12 @@ static const struct option_def defs[] = {
 	OPTIONS_END,
 };
 
-static const struct verb verb = { "try", "[SERVICE...]", "test the options", NULL };
+static const struct verb verb = {
+	.name = "try",
+	.operands = "[SERVICE...]",
+	.summary = "test the options",
+	.examples = { { "holos try web", "try it" } },
+};
 
 static void clear(void)
 {
@@ -237,6 +242,7 @@ START_TEST(help)
 	assert_has(text, "\n  -f, --file FILE ");
 	assert_has(text, "\n      --json ");
 	assert_has(text, " how long\n");
+	assert_has(text, "\nexamples:\n  holos try web ");
 	ck_assert_ptr_null(strstr(text, "detach"));
 }
 END_TEST

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * verbs.h - the verbs, in the order of `holos help`.  To be included with VERB()
+ * defined: there is no guard.  For each there are verb_NAME() and entry_NAME, in a
+ * file of its own.
+ */
+VERB(up)
+VERB(run)
+VERB(start)
+VERB(stop)
+VERB(restart)
+VERB(kill)
+VERB(wait)
+VERB(down)
+VERB(ps)
+VERB(logs)
+VERB(port)
+VERB(exec)
+VERB(console)
+VERB(validate)
+VERB(config)
+VERB(pull)
+VERB(verify)
+VERB(images)
+VERB(volume)
+VERB(plugins)
+VERB(completion)
+VERB(complete)
+VERB(version)
+VERB(help)
