@@ -446,7 +446,7 @@ const struct verb entry_run = {
 		"does with it. The COMMAND runs at first boot.",
 	.examples = {
 		{ "holos run debian:13", "a VM, and how to go on" },
-		{ "holos run --name try -p 8080:80 alpine", "... with a name and a port" },
+		{ "holos run --name try -p 8080:80 alpine", "with a name and a port" },
 		{ "holos run --memory 2G --vcpu 4 ./disk.qcow2", "from an image of your own" },
 	},
 };

@@ -173,6 +173,6 @@ const struct verb entry_restart = {
 		"file is taken up: `holos up` does that.",
 	.examples = {
 		{ "holos restart web", "all replicas of web" },
-		{ "holos restart --wait", "... and wait until all is healthy" },
+		{ "holos restart --wait", "and wait until all is healthy" },
 	},
 };

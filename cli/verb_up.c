@@ -195,7 +195,7 @@ const struct verb entry_up = {
 		"after a yes.",
 	.examples = {
 		{ "holos up", "start everything, dependencies first" },
-		{ "holos up --wait", "... until all is healthy" },
+		{ "holos up --wait", "and wait until all is healthy" },
 		{ "holos up --dry-run", "what would be done, and why" },
 		{ "holos up --recreate web", "web with a new root disk, where the file asks for one" },
 		{ "holos up --scale web=3", "three replicas of web, this time" },

@@ -122,6 +122,6 @@ const struct verb entry_wait = {
 		"QEMU, 1 for a panic.",
 	.examples = {
 		{ "holos wait job", "until it is down; ends with its status" },
-		{ "holos wait --down-project tests", "... and takes the project down" },
+		{ "holos wait --down-project tests", "and take the project down" },
 	},
 };

@@ -278,6 +278,22 @@ const struct shape *shape_for_node(const struct shape *sh, const struct node *n)
 	return NULL;
 }
 
+const struct shape *shape_object_in(const struct shape *sh)
+{
+	const struct shape *found = NULL;
+
+	if (sh == NULL || sh->kind == SHAPE_OBJECT)
+		return sh;
+	if (sh->kind == SHAPE_LIST || sh->kind == SHAPE_MAP)
+		return shape_object_in(sh->item);
+	for (size_t i = 0; sh->kind == SHAPE_ONE_OF && sh->alts[i] != NULL; i++) {
+		found = shape_object_in(sh->alts[i]);
+		if (found != NULL)
+			return found;
+	}
+	return NULL;
+}
+
 bool shape_accepts(const struct shape *sh, const struct node *n)
 {
 	const struct shape *fit = shape_for_node(sh, n);

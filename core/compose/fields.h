@@ -115,6 +115,8 @@ const struct shape *shape_of_key(const struct shape *sh, const char *key);
 const struct shape *shape_for_node(const struct shape *sh, const struct node *n);
 /* Is n of a kind that sh can be? */
 bool shape_accepts(const struct shape *sh, const struct node *n);
+/* The OBJECT that a value of this shape holds, itself or as an item; NULL: none. */
+const struct shape *shape_object_in(const struct shape *sh);
 /* "x-..." keys are the user's own, but for mappings like environment. */
 bool key_is_ignored(const struct shape *sh, const char *key);
 

@@ -62,28 +62,11 @@ static void add_table(struct strbuf *b, const char *title, const struct shape *s
 	}
 }
 
-/* The object that a field holds, itself or as an item. */
-static const struct shape *object_in(const struct shape *sh)
-{
-	const struct shape *found = NULL;
-
-	if (sh == NULL || sh->kind == SHAPE_OBJECT)
-		return sh;
-	if (sh->kind == SHAPE_LIST || sh->kind == SHAPE_MAP)
-		return object_in(sh->item);
-	for (size_t i = 0; sh->kind == SHAPE_ONE_OF && sh->alts[i] != NULL; i++) {
-		found = object_in(sh->alts[i]);
-		if (found != NULL)
-			return found;
-	}
-	return NULL;
-}
-
 static void add_tables(struct strbuf *b, const char *title, const struct shape *sh)
 {
 	add_table(b, title, sh);
 	for (const struct field *f = sh->fields; f->key != NULL; f++) {
-		const struct shape *inner = object_in(f->shape);
+		const struct shape *inner = shape_object_in(f->shape);
 		_cleanup_(freep) char *below = NULL;
 		const char *item = f->shape->kind == SHAPE_LIST ? "[]" : "";
 
@@ -170,7 +153,7 @@ START_TEST(examples_load)
 	put("common.yaml", "services: {base: {image: a}}\n");
 	put("user-data.yaml", "#cloud-config\na: 1\n");
 	if (examples[_i].inner != NULL && examples[_i].inner[0] != '-')
-		sh = object_in(field_find(sh->fields, examples[_i].inner)->shape);
+		sh = shape_object_in(field_find(sh->fields, examples[_i].inner)->shape);
 	for (const struct field *f = sh->fields; f->key != NULL; f++) {
 		_cleanup_(freep) char *word = xasprintf(" %s ", f->key);
 		bool only = examples[_i].inner != NULL && examples[_i].inner[0] == '-';
@@ -191,7 +174,7 @@ static void check_tables(const struct shape *sh, unsigned depth)
 
 	ck_assert_uint_lt(depth, 10);
 	for (const struct field *f = sh->fields; f->key != NULL; f++, n++) {
-		const struct shape *inner = object_in(f->shape);
+		const struct shape *inner = shape_object_in(f->shape);
 
 		ck_assert_ptr_nonnull(f->doc);
 		ck_assert_ptr_nonnull(f->example);
