@@ -59,7 +59,8 @@ static void put_options(FILE *to, const struct option_def *defs)
 		left = xasprintf("%s%c%s--%s%s%s", defs->letter != 0 ? "-" : " ",
 				 defs->letter != 0 ? defs->letter : ' ',
 				 defs->letter != 0 ? ", " : "  ", defs->name,
-				 defs->arg != NULL && *defs->arg != '[' ? " " : "", defs->arg != NULL ? defs->arg : "");
+				 defs->arg != NULL && defs->kind != OPTION_NAMES ? " " : "",
+				 defs->arg != NULL ? defs->arg : "");
 		put_left(to, left, OPTION_WIDTH, defs->help);
 	}
 }
