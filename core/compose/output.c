@@ -74,6 +74,11 @@ static struct json_object *escape_dollars(struct json_object *o, const struct sh
 	return NULL;
 }
 
+void project_json_escape(struct json_object *root)
+{
+	escape_dollars(root, &shape_file);
+}
+
 static void add(struct json_object *to, const char *key, struct json_object *value)
 {
 	jsonx_set(to, key, value != NULL ? value : json_object_new_object());
@@ -102,7 +107,7 @@ struct json_object *project_to_json(const struct project *p)
 	else
 		json_object_put(volumes);
 	jsonx_set(root, "networks", networks);
-	escape_dollars(root, &shape_file);
+	project_json_escape(root);
 	return root;
 }
 

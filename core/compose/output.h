@@ -16,6 +16,10 @@ struct json_object *project_to_json(const struct project *p);
 /* The same as YAML; the caller frees. */
 char *project_to_yaml(const struct project *p);
 
+/* Double the dollar signs of a compose file's model whose values are as they are
+ * meant, where loading it would replace variables. */
+void project_json_escape(struct json_object *root);
+
 /* Hex SHA-256 digests of what a service means: independent of the order and
  * form in which the file says it, and of fields that have their default, so
  * that a field added by a later release changes nothing.  `all` covers all but

@@ -14,7 +14,9 @@ typedef struct holos_importer_sink holos_importer_sink;
 struct holos_importer_sink_api {
 	uint32_t size;
 	uint32_t reserved;
-	/* The compose model as JSON; the host validates and writes YAML. */
+	/* The compose model as JSON: name, services and volumes.  Values are as
+	 * they are meant (a dollar sign is one); "x-comment" of a service
+	 * becomes a comment.  The host validates and writes YAML. */
 	holos_status (*model)(holos_importer_sink *out, const char *json,
 	                      size_t len);
 	/* Something that could not be carried over. */

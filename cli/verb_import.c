@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * verb_import.c - holos import: VMs of libvirt, or of another tool whose importer is
+ * installed, as a compose file.
+ */
+#include <base/alloc.h>
+#include <base/fs.h>
+#include <base/names.h>
+#include <cli.h>
+#include <engine/import.h>
+#include <engine/importsource.h>
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+struct import_options {
+	const char *output, *project, *xml, *connect, *from;
+	bool all;
+	struct strv operands;
+};
+
+static void on_lost(void *data, const char *service, unsigned line, const char *what,
+		    const char *why)
+{
+	_cleanup_(freep) char *said = printable(why);
+	_cleanup_(freep) char *about = printable(what);
+
+	(void)data;
+	/* Messages that begin with what they are about need no other head. */
+	if (strncmp(said, about, strlen(about)) == 0 || strcmp(about, "disk") == 0 ||
+	    strcmp(about, "name") == 0)
+		print_warning("%s: %s", service, said);
+	else if (line != 0)
+		print_warning("%s: %s (line %u): %s", service, about, line, said);
+	else
+		print_warning("%s: %s: %s", service, about, said);
+}
+
+static void on_warning(void *data, const char *text)
+{
+	(void)data;
+	print_warning("%s", text);
+}
+
+static bool is_libvirt(const struct import_options *o)
+{
+	return o->from == NULL || strcmp(o->from, "virsh") == 0;
+}
+
+static int check(const struct import_options *o, struct holos_error **err)
+{
+	if (o->xml != NULL && (o->operands.n != 0 || o->all))
+		return error_set(err, ERR_USAGE, "--xml: takes no names and no --all beside it");
+	if (o->xml != NULL && o->connect != NULL)
+		return error_set(err, ERR_USAGE, "--xml: asks no libvirt, so --connect is no use");
+	if (o->all && o->operands.n != 0)
+		return error_set(err, ERR_USAGE, "--all: takes no names beside it");
+	if (!is_libvirt(o) && (o->xml != NULL || o->all || o->connect != NULL))
+		return error_set(err, ERR_USAGE,
+				 "--from %s: takes files; --xml, --all and --connect are for virsh",
+				 o->from);
+	if (o->project != NULL && !names_is_label(o->project))
+		return error_set(err, ERR_USAGE, "--project %s: must be " NAMES_LABEL_RULE,
+				 o->project);
+	if (o->xml != NULL || o->all || o->operands.n != 0)
+		return 0;
+	error_set(err, ERR_USAGE, "import needs names of domains, --all, --xml FILE, or files");
+	error_hint(err, "virsh list --all shows the domains");
+	return -ERR_USAGE;
+}
+
+/* A name with a slash in it can be no domain's; importers but virsh know files alone. */
+static bool is_file(const struct import_options *o, const char *operand)
+{
+	return !is_libvirt(o) || strchr(operand, '/') != NULL;
+}
+
+static int gather(struct import *im, const struct import_options *o, struct holos_error **err)
+{
+	_cleanup_(strv_finish) struct strv names = STRV_INIT;
+	int r = o->xml != NULL ? import_path(im, o->xml, err) : 0;
+
+	for (size_t i = 0; i < o->operands.n && r == 0; i++) {
+		if (is_file(o, o->operands.v[i]))
+			r = import_path(im, o->operands.v[i], err);
+		else
+			strv_add(&names, o->operands.v[i]);
+	}
+	if (r == 0 && (o->all || names.n != 0))
+		r = import_virsh(im, o->connect, (const char *const *)names.v, o->all, on_warning,
+				 NULL, err);
+	return r;
+}
+
+/* The directory that relative paths in the file will count from. */
+static char *directory_of(const char *output)
+{
+	_cleanup_(freep) char *cwd = getcwd(NULL, 0);
+	char *path = fs_normalize(cwd != NULL ? cwd : "/", output != NULL ? output : "x");
+	char *slash = strrchr(path, '/');
+
+	slash[slash == path ? 1 : 0] = '\0';
+	return path;
+}
+
+static void warn_of_mistakes(const char *yaml, const char *output)
+{
+	_cleanup_(error_destroyp) struct holos_error *wrong = NULL;
+	_cleanup_(freep) char *dir = directory_of(output);
+
+	if (import_check(yaml, dir, &wrong) == 0)
+		return;
+	for (const struct holos_error *e = wrong; e != NULL; e = e->next)
+		print_warning("to be mended in the file: %s%s%s%s", e->message,
+			      e->hint != NULL ? " (" : "", e->hint != NULL ? e->hint : "",
+			      e->hint != NULL ? ")" : "");
+}
+
+static int import(const struct import_options *o, struct holos_error **err)
+{
+	bool to_file = o->output != NULL && o->output[0] != '\0' && strcmp(o->output, "-") != 0;
+	/* XML is libvirt's, whoever else may know it. */
+	_cleanup_(import_destroyp) struct import *im =
+		import_create(o->from != NULL || o->xml == NULL ? o->from : "virsh", on_lost, NULL);
+	_cleanup_(freep) char *yaml = NULL;
+	int r = gather(im, o, err);
+
+	if (r == 0)
+		r = import_write(im, o->project, &yaml, err);
+	if (r == 0 && to_file)
+		r = fs_write_atomic(AT_FDCWD, o->output, yaml, strlen(yaml), 0644, err);
+	if (r < 0)
+		return r;
+	warn_of_mistakes(yaml, to_file ? o->output : NULL);
+	if (to_file)
+		fprintf(stderr, "wrote %s (%zu service(s))\n", o->output, import_services(im));
+	else
+		fputs(yaml, stdout);
+	return 0;
+}
+
+int verb_import(const struct verb *v, int argc, char **argv, struct holos_error **err)
+{
+	struct import_options o = { .operands = STRV_INIT };
+	const struct option_def defs[] = {
+		{ "output", 'o', OPTION_VALUE, &o.output, "FILE",
+		  "write there instead of to standard output" },
+		{ "project", 'p', OPTION_VALUE, &o.project, "NAME",
+		  "name of the project (default: the first VM's)" },
+		{ "xml", 0, OPTION_VALUE, &o.xml, "FILE",
+		  "libvirt's XML: a file, - or a directory with *.xml" },
+		{ "all", 0, OPTION_FLAG, &o.all, NULL, "all domains of libvirt" },
+		{ "connect", 'c', OPTION_VALUE, &o.connect, "URI", "which libvirt (virsh -c)" },
+		{ "from", 0, OPTION_VALUE, &o.from, "IMPORTER",
+		  "another importer than virsh, for the files that are named" },
+		OPTIONS_END,
+	};
+	int r = options_parse(v, defs, false, argc, argv, &o.operands, err);
+
+	if (r == 0)
+		r = check(&o, err);
+	if (r == 0)
+		r = import(&o, err);
+	strv_finish(&o.operands);
+	return r;
+}
+
+const struct verb entry_import = {
+	.name = "import",
+	.operands = "DOMAIN...|FILE...",
+	.summary = "make a compose file of libvirt's VMs",
+	.run = verb_import,
+	.group = GROUP_FILE,
+	.more = "What cannot be taken over is told on standard error, and in comments of "
+		"the file.",
+	.examples = {
+		{ "holos import --all -o holos.yaml", "all VMs of libvirt" },
+		{ "holos import --connect qemu:///system db", "one of the system's" },
+		{ "holos import --xml db.xml", "from a file of `virsh dumpxml`" },
+	},
+};
