@@ -382,6 +382,13 @@ int import_write(struct import *im, const char *project, char **ret, struct holo
 	project_json_escape(root);
 	jsonx_set_str(name, "name", project);
 	head = json_to_yaml(name);
+	strbuf_adds(
+		&b,
+		"# Made by holos import; holos validate checks it, holos up --dry-run tells what "
+		"it does.\n"
+		"# An image is only read: a VM writes to a root disk of its own, which holos down "
+		"removes.\n"
+		"# vm.root_disk in place of image boots a disk as it is, and never removes it.\n");
 	strbuf_adds(&b, head);
 	add_section(&b, "services", im->services);
 	if (json_object_object_length(im->volumes) != 0)

@@ -53,6 +53,21 @@ class ExamplesTest(SdkTest):
             """)
         shown = self.run_ok("holos", "plugins", "show", "dir")
         self.assertIn("works here", shown)
+        self.import_quickemu()
+
+    def import_quickemu(self):
+        """By its name, and by what the file looks like."""
+        with open(os.path.join(self.work, "vm 1.conf"), "w") as f:
+            f.write('guest_os="linux"\ndisk_img="vm 1/$disk.qcow2"\ndisk_img=\'a$b.qcow2\'\n'
+                    'ram="4G"\nport_forwards=("2200:22")\niso="x.iso"\n')
+        for args in ["--from", "quickemu", "vm 1.conf"], ["./vm 1.conf"]:
+            done = self.run_any("holos", "import", *args, cwd=self.work)
+            self.assertEqual(done.status, 0, f"{done}")
+            self.assertIn("  vm-1:\n", done.out)
+            self.assertIn("root_disk: ./a$$b.qcow2\n", done.out)
+            self.assertIn("warning: vm-1: iso (line 6): holos has nothing like it\n", done.err)
+        done = self.run_any("holos", "import", "--from", "nosuch", "vm 1.conf", cwd=self.work)
+        self.assertEqual(done.status, 4, f"{done}")
 
 
 class QuickemuTest(SdkTest):

@@ -374,7 +374,7 @@ static void take_iommu(struct import *im, xmlNode *n)
 
 const struct rule device_rules[] = {
 	{ .name = "emulator", .take = take_emulator },
-	{ .name = "disk", .take = take_disk, .inside = disk_rules, .done = done_disk },
+	{ .name = "disk", .take = take_disk, .inside = disk_rules },
 	{ .name = "interface", .take = take_interface, .inside = interface_rules },
 	{ .name = "filesystem", .take = take_filesystem, .inside = filesystem_rules },
 	{ .name = "hostdev", .take = take_hostdev, .inside = hostdev_rules },

@@ -9,11 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int is_holos_format(const char *format)
-{
-	return strcmp(format, "qcow2") == 0 || strcmp(format, "raw") == 0;
-}
-
 /* Something in a drive, or nothing. */
 static void tell_medium(struct import *im, xmlNode *n, const char *device)
 {
@@ -26,6 +21,33 @@ static void tell_medium(struct import *im, xmlNode *n, const char *device)
 		lost(im, n, device, "VMs of holos have no drives for removable media (it held %s)",
 		     shown(path, buf));
 	xmlFree(path);
+}
+
+static int has_good_format(struct import *im, xmlNode *n, const struct disk *d, const char *path)
+{
+	char format[IMPORT_TEXT_MAX + 4], target[IMPORT_TEXT_MAX + 4], buf[IMPORT_TEXT_MAX + 4];
+
+	if (d->format == NULL || strcmp(d->format, "qcow2") == 0 || strcmp(d->format, "raw") == 0)
+		return 1;
+	lost(im, n, "disk",
+	     "disk \"%s\" (%s) has format \"%s\", and must become qcow2 or raw: qemu-img convert "
+	     "-O qcow2 OLD NEW",
+	     shown(d->target, target), shown(path, buf), shown(d->format, format));
+	return 0;
+}
+
+/* A volume of a storage pool: libvirt alone knows where it is. */
+static void tell_pool(struct import *im, xmlNode *n, const struct disk *d)
+{
+	char *pool = child_attr(n, "source", "pool"), *volume = child_attr(n, "source", "volume");
+	char target[IMPORT_TEXT_MAX + 4], a[IMPORT_TEXT_MAX + 4], b[IMPORT_TEXT_MAX + 4];
+
+	lost(im, n, "disk",
+	     "disk \"%s\" has type \"volume\" (only files and block devices are imported); this "
+	     "tells its file: virsh vol-path --pool %s %s",
+	     shown(d->target, target), shown(pool, a), shown(volume, b));
+	xmlFree(pool);
+	xmlFree(volume);
 }
 
 static const char *type_of(const char *type)
@@ -44,6 +66,10 @@ static void find_source(struct import *im, xmlNode *n, struct disk *d, const cha
 	else if (strcmp(type, "block") == 0)
 		path = child_attr(n, "source", "dev");
 	if (path != NULL && path[0] == '/') {
+		if (!has_good_format(im, n, d, path)) {
+			xmlFree(path);
+			return;
+		}
 		d->path = path;
 		d->is_block = strcmp(type, "block") == 0;
 		return;
@@ -52,10 +78,7 @@ static void find_source(struct import *im, xmlNode *n, struct disk *d, const cha
 		lost(im, n, "disk", "disk \"%s\" is at \"%s\", which is no absolute path",
 		     shown(d->target, target), shown(path, buf));
 	else if (strcmp(type, "volume") == 0)
-		lost(im, n, "disk",
-		     "disk \"%s\" has type \"volume\" (only files and block devices "
-		     "are imported); virsh vol-path tells the file of a volume",
-		     shown(d->target, target));
+		tell_pool(im, n, d);
 	else if (strcmp(type, "file") == 0 || strcmp(type, "block") == 0)
 		lost(im, n, "disk", "disk \"%s\" has no source", shown(d->target, target));
 	else
@@ -117,7 +140,8 @@ static void take_backing(struct import *im, xmlNode *n)
 	char *path = child_attr(n, "source", "file");
 	char buf[IMPORT_TEXT_MAX + 4];
 
-	if (im->disk != NULL && (path != NULL || child(n, "source") != NULL))
+	if (im->disk != NULL && im->disk->path != NULL &&
+	    (path != NULL || child(n, "source") != NULL))
 		lost(im, n, NULL,
 		     "the disk is an overlay on %s and holos takes whole disks; "
 		     "flatten it: qemu-img convert -O qcow2 OLD NEW",
@@ -130,7 +154,7 @@ static void take_serial(struct import *im, xmlNode *n)
 	char *text = text_of(n);
 	char buf[IMPORT_TEXT_MAX + 4];
 
-	if (im->disk != NULL && text != NULL)
+	if (im->disk != NULL && im->disk->path != NULL && text != NULL)
 		lost(im, n, NULL,
 		     "the disk's serial number is another (it was %s): what the guest "
 		     "mounts by /dev/disk/by-id changes",
@@ -151,10 +175,10 @@ static void take_bus(struct import *im, xmlNode *n)
 	     shown(d->bus, buf));
 }
 
-/* A drive for media is nothing but lost or irrelevant, with all that is in it. */
+/* A drive for media, and a disk that is left out, are told as a whole. */
 #define DISK_ONLY(text)                                                                            \
 	{                                                                                          \
-		if (im->disk != NULL)                                                              \
+		if (im->disk != NULL && im->disk->path != NULL)                                    \
 			lost(im, n, NULL, "%s", text);                                             \
 	}
 
@@ -202,24 +226,6 @@ static void take_encryption(struct import *im, xmlNode *n) DISK_ONLY(
 		{ .name = "blockio", .take = take_geometry },
 		{ .name = NULL },
 	};
-
-void done_disk(struct import *im, xmlNode *n)
-{
-	struct disk *d = im->disk;
-	char buf[IMPORT_TEXT_MAX + 4];
-
-	im->disk = NULL;
-	if (d == NULL || d->path == NULL)
-		return;
-	if (d->format != NULL && !is_holos_format(d->format)) {
-		lost(im, n, NULL,
-		     "format \"%s\" must become qcow2 or raw: qemu-img convert -O qcow2 "
-		     "OLD NEW",
-		     shown(d->format, buf));
-		xmlFree(d->path);
-		d->path = NULL;
-	}
-}
 
 /* ---- where they go ------------------------------------------------------------------------------
  */

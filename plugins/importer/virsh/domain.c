@@ -87,7 +87,7 @@ static void take_poweroff(struct import *im, xmlNode *n)
 	char *text = text_of(n);
 
 	if (text != NULL && strcmp(text, "restart") == 0)
-		set_str(im->service, "restart", "always");
+		im->restart = "always";
 	else if (text != NULL && strcmp(text, "destroy") != 0)
 		lost(im, n, NULL, "a VM that powers itself off is stopped, nothing else");
 	xmlFree(text);
@@ -109,15 +109,13 @@ static void take_reboot(struct import *im, xmlNode *n)
 static void take_crash(struct import *im, xmlNode *n)
 {
 	char *text = text_of(n);
-	struct json_object *was;
 
 	if (text == NULL || strcmp(text, "destroy") == 0) {
 		xmlFree(text);
 		return;
 	}
-	if (strstr(text, "restart") != NULL &&
-	    !json_object_object_get_ex(im->service, "restart", &was))
-		set_str(im->service, "restart", "on-failure");
+	if (strstr(text, "restart") != NULL && im->restart == NULL)
+		im->restart = "on-failure";
 	if (strcmp(text, "restart") != 0)
 		lost(im, n, NULL, "holos writes no core of a crashed guest and does not keep it");
 	xmlFree(text);

@@ -40,6 +40,7 @@ struct import {
 	struct json_object *service; /* the parts below are put into it at the end */
 	struct json_object *vm, *extra_args, *devices, *ports, *mounts, *volumes;
 	char *title, *description;
+	const char *restart; /* NULL: not said */
 
 	uint64_t memory, current_memory; /* bytes; 0: not said */
 	unsigned long vcpu, vcpu_now;
@@ -92,7 +93,6 @@ xmlDoc *document_parse(const struct holos_host *host, const char *text, size_t l
 extern const struct rule domain_rules[], os_rules[], features_rules[], cpu_rules[], clock_rules[];
 extern const struct rule disk_rules[], device_rules[], interface_rules[], hostdev_rules[];
 void take_disk(struct import *im, xmlNode *n);
-void done_disk(struct import *im, xmlNode *n);
 void take_interface(struct import *im, xmlNode *n);
 void take_hostdev(struct import *im, xmlNode *n);
 /* domain:bus:slot.function of an <address>; 0 or -1. */

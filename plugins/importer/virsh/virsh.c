@@ -115,6 +115,22 @@ static void import_finish(struct import *im)
 	xmlFree(im->cpu_model);
 }
 
+/* The members of one object, in the order in which people write them. */
+static void sort_vm(struct import *im)
+{
+	static const char *const keys[] = { "vcpu",      "memory_mb", "machine",
+					    "cpu_model", "uefi",      "root_disk" };
+	struct json_object *sorted = json_object_new_object();
+	struct json_object *value;
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		if (json_object_object_get_ex(im->vm, keys[i], &value))
+			json_object_object_add(sorted, keys[i], json_object_get(value));
+	}
+	json_object_put(im->vm);
+	im->vm = sorted;
+}
+
 /* Add what is not empty; it stays its owner's, too. */
 static void add_part(struct json_object *to, const char *key, struct json_object *part)
 {
@@ -151,7 +167,10 @@ static holos_status give_model(struct import *im)
 	holos_status status;
 	const char *text;
 
+	sort_vm(im);
 	add_part(im->vm, "extra_args", im->extra_args);
+	if (im->restart != NULL)
+		set_str(im->service, "restart", im->restart);
 	add_part(im->service, "vm", im->vm);
 	add_part(im->service, "ports", im->ports);
 	add_part(im->service, "volumes", im->mounts);
