@@ -61,12 +61,12 @@ class ExamplesTest(SdkTest):
             f.write('guest_os="linux"\ndisk_img="vm 1/$disk.qcow2"\ndisk_img=\'a$b.qcow2\'\n'
                     'ram="4G"\nport_forwards=("2200:22")\niso="x.iso"\n')
         for args in ["--from", "quickemu", "vm 1.conf"], ["./vm 1.conf"]:
-            done = self.run_any("holos", "import", *args, cwd=self.work)
+            done = self.run_any("holos", "import", *args)
             self.assertEqual(done.status, 0, f"{done}")
             self.assertIn("  vm-1:\n", done.out)
-            self.assertIn("root_disk: ./a$$b.qcow2\n", done.out)
+            self.assertIn('root_disk: "./a$$b.qcow2"\n', done.out)
             self.assertIn("warning: vm-1: iso (line 6): holos has nothing like it\n", done.err)
-        done = self.run_any("holos", "import", "--from", "nosuch", "vm 1.conf", cwd=self.work)
+        done = self.run_any("holos", "import", "--from", "nosuch", "vm 1.conf")
         self.assertEqual(done.status, 4, f"{done}")
 
 

@@ -13,7 +13,8 @@ from holostest import BUILD, HOST, FakeTest
 
 HEAVY = re.compile(r"libssh|libcurl|libarchive|libxml2|libssl")
 ONLY = {"holos-guest": "libssh", "holos-fetch": "libcurl",
-        "holos-plugin-provision-cloud-init": "libarchive"}
+        "holos-plugin-provision-cloud-init": "libarchive",
+        "holos-plugin-importer-virsh": "libxml2"}
 
 
 class PackagesTest(FakeTest):
