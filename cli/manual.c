@@ -63,7 +63,9 @@ static void put_options(void *data, const struct verb *v, const struct option_de
 		if (defs->letter != 0)
 			fprintf(to, "-%c*, *", defs->letter);
 		fprintf(to, "--%s*", defs->name);
-		if (defs->arg != NULL) {
+		if (defs->arg != NULL && defs->kind == OPTION_NAMES) {
+			put(to, defs->arg); /* scdoc underlines no part of a word */
+		} else if (defs->arg != NULL) {
 			fputs(" _", to);
 			put(to, defs->arg);
 			fputc('_', to);
