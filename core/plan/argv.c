@@ -106,11 +106,14 @@ static void add_root(const struct plan_argv_input *in, struct strv *v)
 	{
 		struct strbuf b = STRBUF_INIT;
 
-		strbuf_addf(&b, "if=virtio,cache=writeback,discard=unmap,format=%s,file=",
+		strbuf_addf(&b, "id=root,if=none,cache=writeback,discard=unmap,format=%s,file=",
 			    in->root_format);
 		add_escaped(&b, in->root);
 		strv_take(v, strbuf_steal(&b));
 	}
+	/* Not if=virtio, as the row has it: such disks come after all of -device, and
+	 * firmware boots the first one, a volume.  Index 0 is that of -kernel. */
+	add(v, "-device", "virtio-blk-pci,drive=root,bootindex=1");
 }
 
 static void add_nics(const struct plan_argv_input *in, struct strv *v)

@@ -67,7 +67,7 @@ class VolumeTest(FakeTest):
     def test_arguments(self):
         self.compose(ONE)
         self.ok("up")
-        drive, = [d for d in self.option("db-0", "drive") if "if=none" in d]
+        drive, = [d for d in self.option("db-0", "drive") if "id=vol-" in d]
         self.assertRegex(drive, r"\bid=vol-data\b")
         self.assertRegex(" ".join(self.option("db-0", "device")),
                          r"virtio-blk-pci,drive=vol-data,serial=vol-data\b")
