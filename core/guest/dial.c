@@ -12,7 +12,8 @@
  * after a second, then ever more seldom, another one is made beside it; the
  * first to speak wins.  The pauses grow with the wait, to about a fifth of it: a
  * guest so slow that its server needs seconds to speak must not be drowned in
- * connections that are given up before it does.
+ * connections that are given up before it does.  OpenSSH refuses at once, and in
+ * words, what is too much for it: that is no answer, and the others are kept.
  */
 #include "dial.h"
 
@@ -34,6 +35,7 @@
 #define DIAL_AGAIN_MAX_NS   (15 * NS_PER_S)
 #define DIAL_BACKOFF_MIN_NS (50 * NS_PER_MS)
 #define DIAL_BACKOFF_MAX_NS (500 * NS_PER_MS)
+#define DIAL_REFUSAL        "Exceeded MaxStartups" /* sshd.c of OpenSSH */
 
 struct dial {
 	struct sockaddr_storage addr;
@@ -140,11 +142,11 @@ static int dial_start(struct dial *d)
 	return 0;
 }
 
-/* Look at connection i after poll.  1: the server speaks; 0: nothing yet; -1:
- * it failed and is gone. */
+/* Look at connection i after poll.  1: the server speaks; 0: nothing yet, from
+ * another one if not from this; -1: it failed and is gone. */
 static int dial_look(struct dial *d, unsigned i)
 {
-	char byte;
+	char said[sizeof(DIAL_REFUSAL) - 1];
 	ssize_t n;
 
 	if (!d->connected[i]) {
@@ -159,7 +161,14 @@ static int dial_look(struct dial *d, unsigned i)
 		}
 		d->connected[i] = true;
 	}
-	n = recv(d->fds[i], &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	n = recv(d->fds[i], said, sizeof(said), MSG_PEEK | MSG_DONTWAIT);
+	if (n == (ssize_t)sizeof(said) && memcmp(said, DIAL_REFUSAL, sizeof(said)) == 0) {
+		/* The next one waits its turn: it has too many already. */
+		d->last = "its SSH server is busy with other connections";
+		d->last_errno = 0;
+		dial_drop(d, i);
+		return d->n > 0 ? 0 : -1;
+	}
 	if (n > 0)
 		return 1;
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))

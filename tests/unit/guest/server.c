@@ -110,6 +110,17 @@ static void run_sshd(const struct server *s, int conn)
  * where silent ones stay open. */
 static void serve(const struct server *s, int conn, unsigned n)
 {
+	static int first;
+
+	if (s->kind == SERVER_BUSY && n == 0) {
+		first = conn;
+		return;
+	}
+	if (s->kind == SERVER_BUSY && n == 1) {
+		(void)!write(conn, "Exceeded MaxStartups\r\n", 22);
+		close(conn);
+		conn = first;
+	}
 	if (s->kind == SERVER_CLOSE || (s->kind == SERVER_LATE && n < 3)) {
 		close(conn);
 	} else if (s->kind == SERVER_GARBAGE) {

@@ -17,6 +17,7 @@ enum server_kind {
 	SERVER_SILENT,   /* accepts and says nothing */
 	SERVER_GARBAGE,  /* speaks, but not SSH */
 	SERVER_LATE,     /* closes the first 3 connections, then dropbear */
+	SERVER_BUSY,     /* refuses the second connection, then answers the first */
 	SERVER_DEAF,     /* the first connection is never answered, then dropbear */
 };
 

@@ -66,6 +66,22 @@ START_TEST(test_dial)
 }
 END_TEST
 
+/* Who refuses is not taken for who answers: the older connection is kept. */
+START_TEST(test_busy)
+{
+	const struct guest_limits limits = { in_ms(20000), -1 };
+	_cleanup_(error_destroyp) struct holos_error *err = NULL;
+	_cleanup_(closep) int fd = -1;
+	char banner[4] = "";
+
+	server_start(&server, SERVER_BUSY);
+	ck_assert_int_eq(guest_dial(&server.guest, _i != 0, &limits, &fd, &err), HOLOS_OK);
+	ck_assert_int_eq(recv(fd, banner, sizeof(banner), MSG_WAITALL), sizeof(banner));
+	ck_assert_mem_eq(banner, "SSH-", sizeof(banner));
+	server_stop(&server);
+}
+END_TEST
+
 /* A port on which nobody listens; *ret_fd holds it. */
 static void nobody(int *ret_fd)
 {
@@ -206,6 +222,7 @@ int main(void)
 	setenv("HOLOS_MODULE_DIR", MODULE_DIR, 0);
 	tcase_set_timeout(t, 60);
 	tcase_add_loop_test(t, test_dial, 0, sizeof(dials) / sizeof(dials[0]));
+	tcase_add_loop_test(t, test_busy, 0, 2); /* in one go, or for as long as it takes */
 	tcase_add_test(t, test_refused);
 	tcase_add_test(t, test_dial_cancel);
 	tcase_add_loop_test(t, test_bad_address, 0, sizeof(addresses) / sizeof(addresses[0]));
