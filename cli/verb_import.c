@@ -152,7 +152,7 @@ int verb_import(const struct verb *v, int argc, char **argv, struct holos_error 
 		  "libvirt's XML: a file, - or a directory with *.xml" },
 		{ "all", 0, OPTION_FLAG, &o.all, NULL, "all domains of libvirt" },
 		{ "connect", 'c', OPTION_VALUE, &o.connect, "URI", "which libvirt (virsh -c)" },
-		{ "from", 0, OPTION_VALUE, &o.from, "IMPORTER",
+		{ "from", 0, OPTION_VALUE, &o.from, "PLUGIN",
 		  "another importer than virsh, for the files that are named" },
 		OPTIONS_END,
 	};
