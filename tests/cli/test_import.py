@@ -3,6 +3,7 @@
 a fake one that misbehaves), other importers; what comes out passes holos validate."""
 
 import os
+import re
 import shutil
 import subprocess
 import unittest
@@ -10,7 +11,8 @@ import unittest
 import holostest
 from holostest import FAILED, HOST, OK, USAGE, FakeTest
 
-DATA = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "data", "import")
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+DATA = os.path.join(TOP, "tests", "data", "import")
 
 DISK = """<devices><disk type='file' device='disk'><driver type='qcow2'/>
 <source file='{image}'/><target dev='vda' bus='virtio'/></disk></devices>"""
@@ -265,6 +267,25 @@ class LibvirtTest(ImportTest):
                          [f"vm-{n:02}" for n in range(20)])
         self.assertEqual(got["project"], "vm-00")
         self.fails(holostest.INVALID, "import", "--xml", path, match="test://FILE")
+
+    def test_every_command_of_the_page(self):
+        """docs/migrating-from-libvirt.md, in one shell."""
+        with open(os.path.join(TOP, "docs", "migrating-from-libvirt.md")) as f:
+            blocks = re.findall(r"(?ms)^```sh\n(.*?)^```$", f.read())
+        self.assertGreater(len(blocks), 7)
+        other = os.path.join(self.work, "db.qcow2")
+        shutil.copy(self.image, other)
+        node = (self.domain("web") + self.domain("db", image=other)).replace(
+            "<domain type='kvm'>", "<domain type='test'><os><type>hvm</type></os>")
+        self.env["LIBVIRT_DEFAULT_URI"] = "test://" + self.write("node.xml", f"<node>{node}</node>")
+        script = "set -eu\nholos() { %s \"$@\"; }\n%s" % (holostest.PROGRAM, "".join(blocks))
+        done = self.spawn(["/bin/sh", "-c", script], cwd=self.work).finish(60)
+        self.assertEqual(done.status, 0, f"{done}")
+        self.assertIn("service: web (1/1 running)", done.out)
+        self.assertIn('project "web" removed', done.out)
+        self.assertIn("# would write to:", done.out)
+        for name in "farm.yaml", "saved.yaml", "web/holos.yaml":
+            self.assertIn("services:\n", self.read(os.path.join(self.work, name)))
 
 
 if __name__ == "__main__":

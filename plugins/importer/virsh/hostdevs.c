@@ -84,6 +84,10 @@ static void take_usb(struct import *im, xmlNode *n)
 		snprintf(text, sizeof(text), "usb-host,bus=holos-usb.0,hostbus=%lu,hostaddr=%lu", a,
 			 b);
 		add_usb(im, text);
+		lost(im, n, NULL,
+		     "the VM starts only while a device is at bus %lu, device %lu; vendorid and "
+		     "productid in vm.extra_args name one that may come and go",
+		     a, b);
 	} else {
 		lost(im, n, NULL, "it names no USB device");
 	}
