@@ -213,6 +213,8 @@ static const struct {
 } variables[] = {
 	{ "HOLOS_STATE_DIR", "where everything is kept, as --state-dir" },
 	{ "HOLOS_PROJECT_NAME", "the project's name, unless -p says another" },
+	{ "HOLOS_FILE", "compose files, as -f, with colons between" },
+	{ "HOLOS_ENV_FILES", "env files, as --env-file, with commas between" },
 	{ "HOLOS_PROFILES", "profiles that are on, with commas between" },
 	{ "HOLOS_ACCEL", "kvm or tcg, in place of what is found to work" },
 	{ "HOLOS_QEMU_SYSTEM, HOLOS_QEMU_IMG", "the programs, in place of those of $PATH" },

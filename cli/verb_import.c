@@ -20,21 +20,10 @@ struct import_options {
 	struct strv operands;
 };
 
-static void on_lost(void *data, const char *service, unsigned line, const char *what,
-		    const char *why)
+static void on_lost(void *data, const char *service, const char *text)
 {
-	_cleanup_(freep) char *said = printable(why);
-	_cleanup_(freep) char *about = printable(what);
-
 	(void)data;
-	/* Messages that begin with what they are about need no other head. */
-	if (strncmp(said, about, strlen(about)) == 0 || strcmp(about, "disk") == 0 ||
-	    strcmp(about, "name") == 0)
-		print_warning("%s: %s", service, said);
-	else if (line != 0)
-		print_warning("%s: %s (line %u): %s", service, about, line, said);
-	else
-		print_warning("%s: %s: %s", service, about, said);
+	print_warning("%s: %s", service, text);
 }
 
 static void on_warning(void *data, const char *text)

@@ -36,6 +36,7 @@ struct import {
 	struct registry *registry;
 	char *name; /* of the first model */
 	struct json_object *services, *volumes;
+	struct json_object *lost; /* by service: what on_lost was told */
 };
 
 struct import *import_create(const char *from, import_lost_fn *fn, void *data)
@@ -50,6 +51,7 @@ struct import *import_create(const char *from, import_lost_fn *fn, void *data)
 	im->registry = registry_create(NULL);
 	im->services = json_object_new_object();
 	im->volumes = json_object_new_object();
+	im->lost = json_object_new_object();
 	return im;
 }
 
@@ -61,6 +63,7 @@ void import_destroy(struct import *im)
 	registry_destroy(im->registry);
 	json_object_put(im->services);
 	json_object_put(im->volumes);
+	json_object_put(im->lost);
 	free(im->name);
 	free(im->from);
 	free(im);
@@ -220,19 +223,35 @@ static const char *first_key(struct json_object *o)
 	return "";
 }
 
+/* "WHAT (line N): WHY"; texts that begin with what they are about need no head.  The
+ * caller frees. */
+static char *lost_text(int64_t line, const char *what, const char *why)
+{
+	if (strncmp(why, what, strlen(what)) == 0 || strcmp(what, "disk") == 0 ||
+	    strcmp(what, "name") == 0)
+		return xstrdup(why);
+	if (line > 0)
+		return xasprintf("%s (line %lld): %s", what, (long long)line, why);
+	return xasprintf("%s: %s", what, why);
+}
+
 static void tell_lost(struct import *im, struct json_object *answer)
 {
 	struct json_object *list = jsonx_arr(answer, "lost");
 	struct json_object *services = jsonx_obj(jsonx_obj(answer, "model"), "services");
 	const char *service = services != NULL ? first_key(services) : "";
+	struct json_object *texts = json_object_new_array();
 
-	for (size_t i = 0; i < jsonx_len(list) && im->fn != NULL; i++) {
+	for (size_t i = 0; i < jsonx_len(list); i++) {
 		struct json_object *l = json_object_array_get_idx(list, i);
-		int64_t line = jsonx_int(l, "line", 0);
+		_cleanup_(freep) char *text = lost_text(
+			jsonx_int(l, "line", 0), jsonx_str(l, "what", ""), jsonx_str(l, "why", ""));
 
-		im->fn(im->data, service, line > 0 && line <= UINT32_MAX ? (unsigned)line : 0,
-		       jsonx_str(l, "what", ""), jsonx_str(l, "why", ""));
+		json_object_array_add(texts, json_object_new_string(text));
+		if (im->fn != NULL)
+			im->fn(im->data, service, text);
 	}
+	jsonx_set(im->lost, service, texts);
 }
 
 static int convert(struct import *im, const char *plugin, const char *name, int fd, bool autostart,
@@ -329,6 +348,17 @@ static int by_name(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+static void add_lost(struct strbuf *b, struct json_object *texts)
+{
+	if (jsonx_len(texts) != 0)
+		strbuf_adds(b, "  # Not as it was:\n");
+	for (size_t i = 0; i < jsonx_len(texts); i++) {
+		_cleanup_(freep) char *line = xasprintf("- %s", jsonx_str_at(texts, i));
+
+		add_comment(b, line);
+	}
+}
+
 /* {"KEY": value} as a block, indented under its section. */
 static void add_member(struct strbuf *b, const char *key, struct json_object *value)
 {
@@ -340,7 +370,9 @@ static void add_member(struct strbuf *b, const char *key, struct json_object *va
 	add_lines(b, yaml, "  ");
 }
 
-static void add_section(struct strbuf *b, const char *title, struct json_object *section)
+/* lost: what is told of each member, or NULL. */
+static void add_section(struct strbuf *b, const char *title, struct json_object *section,
+			struct json_object *lost)
 {
 	size_t n = 0, all = (size_t)json_object_object_length(section);
 	_cleanup_(freep) const char **keys = xcalloc(all + 1, sizeof(*keys));
@@ -361,6 +393,7 @@ static void add_section(struct strbuf *b, const char *title, struct json_object 
 		}
 		if (comment != NULL)
 			add_comment(b, comment);
+		add_lost(b, jsonx_arr(lost, keys[i]));
 		add_member(b, keys[i], value);
 	}
 }
@@ -390,9 +423,9 @@ int import_write(struct import *im, const char *project, char **ret, struct holo
 		"removes.\n"
 		"# vm.root_disk in place of image boots a disk as it is, and never removes it.\n");
 	strbuf_adds(&b, head);
-	add_section(&b, "services", im->services);
+	add_section(&b, "services", im->services, im->lost);
 	if (json_object_object_length(im->volumes) != 0)
-		add_section(&b, "volumes", im->volumes);
+		add_section(&b, "volumes", im->volumes, NULL);
 	*ret = strbuf_steal(&b);
 	return 0;
 }

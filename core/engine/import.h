@@ -16,9 +16,9 @@
 
 struct import;
 
-/* Something that is not in the compose file, or not as it was. */
-typedef void import_lost_fn(void *data, const char *service, unsigned line, const char *what,
-			    const char *why);
+/* Something that is not in the compose file, or not as it was; it stands in a comment
+ * above the service, too. */
+typedef void import_lost_fn(void *data, const char *service, const char *text);
 
 /* from: the importer plugin; NULL: the one that knows a document best.  fn is told
  * what every document loses. */
