@@ -77,21 +77,26 @@ arguments() {
 }
 
 # What apt would install: the kernel package linux-image-amd64 stands for, on the first
-# line, and the other parts.  apt takes a second to say: its answer is kept until the
-# package lists change, so the key is quick and the same before and after a build.
+# line, and the other parts.  apt takes a second to say: it is asked once, and its answer
+# is kept until the package lists change, so the key is quick and the same before and
+# after a build.
 ask_apt() {
 	c=$cache/candidates
 	if [ ! -s "$c" ] || [ -n "$(find /var/lib/apt/lists -maxdepth 0 -newer "$c" 2>/dev/null)" ]; then
 		need apt-cache apt
-		kp=$(apt-cache depends linux-image-amd64 2>/dev/null | sed -n 's/^ *Depends: //p' | head -n 1)
-		if [ -n "$kp" ]; then
-			# shellcheck disable=SC2086
-			apt-cache policy "$kp" $PACKAGES $LIBRARIES |
-				awk '/^[^ ]/ { p = $1; sub(/:$/, "", p) } $1 == "Candidate:" { print p, $2 }' >"$c.$$"
-			mv "$c.$$" "$c"
-		elif [ ! -s "$c" ]; then
-			die "apt does not know linux-image-amd64 (run apt-get update as root)"
-		fi
+		# shellcheck disable=SC2086
+		said=$(apt-cache show --no-all-versions linux-image-amd64 $PACKAGES $LIBRARIES 2>/dev/null |
+			awk '$1 == "Package:" { p = $2 }
+			$1 == "Version:" && p != "linux-image-amd64" { print p, $2 }
+			$1 == "Depends:" && p == "linux-image-amd64" { gsub(/[(=),]/, " "); print $2, $3 }')
+		case $said in
+		linux-image-*) # written whole: others may read it
+			new=$(mktemp "$c.XXXXXX")
+			printf '%s\n' "$said" >"$new"
+			mv "$new" "$c"
+			;;
+		*) [ -s "$c" ] || die "apt does not know linux-image-amd64 (run apt-get update as root)" ;;
+		esac
 	fi
 	read -r kernel kernel_version <"$c"
 }
@@ -104,16 +109,15 @@ installed() { # PACKAGE: its version here, or nothing
 }
 # "package version" of every part, sorted: as installed here, else as apt would fetch it
 parts() {
+	# shellcheck disable=SC2086
+	have=$(dpkg-query -W -f '${Package} ${Version}\n' $PACKAGES $LIBRARIES 2>/dev/null | sed '/ $/d')
 	{
 		printf '%s %s\n' "$kernel" "$kernel_version"
-		# shellcheck disable=SC2086
-		dpkg-query -W -f '${Package} ${Version}\n' $PACKAGES $LIBRARIES 2>/dev/null | sed '/ $/d' >"$cache/have.$$" || :
-		cat "$cache/have.$$"
+		printf '%s\n' "$have"
 		for p in $PACKAGES $LIBRARIES; do
-			grep -q "^$p " "$cache/have.$$" || sed -n "/^$p /p" "$cache/candidates"
+			printf '%s\n' "$have" | grep -q "^$p " || sed -n "/^$p /p" "$cache/candidates"
 		done
-		rm -f "$cache/have.$$"
-	} | sort -u
+	} | sed '/^$/d' | sort -u
 }
 
 fetch() { # PACKAGE: sets deb
