@@ -5,6 +5,7 @@
 #include <base/alloc.h>
 #include <base/fs.h>
 #include <base/jsonx.h>
+#include <base/url.h>
 #include <engine/context.h>
 #include <engine/imagelock.h>
 #include <engine/images.h>
@@ -81,7 +82,8 @@ bool image_lock_find(const struct image_lock *l, const char *ref, struct image_l
 	const char *url = jsonx_str(o, "url", NULL);
 	const char *download = jsonx_str(o, "download", NULL);
 
-	if (!is_sha256(digest) || (url != NULL && strncmp(url, "https://", 8) != 0))
+	if (!is_sha256(digest) ||
+	    (url != NULL && (strncmp(url, "https://", 8) != 0 || url_has_password(url))))
 		return false;
 	*ret = (struct image_locked){ url, digest + 7, is_sha256(download) ? download : NULL };
 	return true;

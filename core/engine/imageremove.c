@@ -9,6 +9,7 @@
 #include <base/clock.h>
 #include <base/fs.h>
 #include <base/jsonx.h>
+#include <base/url.h>
 #include <engine/context.h>
 #include <engine/imagelist.h>
 #include <engine/imagestore.h>
@@ -172,6 +173,7 @@ static int remove_one(struct removal *r, const char *name, struct holos_error **
 {
 	const struct plugin_info *plugin;
 	_cleanup_(freep) char *full = NULL;
+	_cleanup_(freep) char *shown = NULL;
 
 	if (strncmp(name, "sha256:", 7) == 0) {
 		if (strlen(name + 7) < DIGITS_MIN)
@@ -186,7 +188,8 @@ static int remove_one(struct removal *r, const char *name, struct holos_error **
 		if (strcmp(r->entries[i].ref, full) == 0)
 			return remove_ref(r, i, err);
 	}
-	error_set(err, ERR_FAILED, "image \"%s\" is not in the store", name);
+	shown = url_masked(name);
+	error_set(err, ERR_FAILED, "image \"%s\" is not in the store", shown);
 	error_hint(err, "holos images shows what is");
 	return -ERR_FAILED;
 }

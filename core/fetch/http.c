@@ -213,6 +213,8 @@ static struct curl_slist *prepare(struct http *h, const struct http_request *rq)
 	/* One stream: nothing that HTTP/2 has is of use here. */
 	curl_easy_setopt(c, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
+	/* The one place for passwords: URLs are shown, and kept in records. */
+	curl_easy_setopt(c, CURLOPT_NETRC, (long)CURL_NETRC_OPTIONAL);
 	curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, stall < CONNECT_MAX_S ? stall : CONNECT_MAX_S);
 	curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, SLOWEST);
 	curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, stall);
@@ -280,7 +282,7 @@ static const char *status_text(long status)
 {
 	switch (status) {
 	case 401:
-		return "it asks for a password";
+		return "it asks for a password (~/.netrc: machine HOST login NAME password WORD)";
 	case 403:
 		return "access is forbidden";
 	case 404:

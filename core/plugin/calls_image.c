@@ -7,6 +7,7 @@
 #include <base/alloc.h>
 #include <base/clock.h>
 #include <base/jsonx.h>
+#include <base/url.h>
 #include <plugin/status.h>
 
 #include <stdlib.h>
@@ -77,6 +78,17 @@ static bool are_urls(const char *s)
 	return false;
 }
 
+/* Does any of a list hold a password? */
+static bool are_secret(const char *s)
+{
+	for (; s != NULL; s = strchr(s, ' ')) {
+		s += *s == ' ';
+		if (url_has_password(s))
+			return true;
+	}
+	return false;
+}
+
 /* What is wrong with it, or NULL. */
 static const char *find_fault(const struct image_info *i)
 {
@@ -92,6 +104,8 @@ static const char *find_fault(const struct image_info *i)
 		return "whose url is not https";
 	if (i->digest_url != NULL && !are_urls(i->digest_url))
 		return "whose digest_url is not https";
+	if (are_secret(i->url) || are_secret(i->digest_url))
+		return "whose url holds a user name or password";
 	if (i->format == NULL || (strcmp(i->format, "qcow2") != 0 && strcmp(i->format, "raw") != 0))
 		return "whose format is neither qcow2 nor raw";
 	if (i->digest != NULL && !is_digest(i->digest))

@@ -11,6 +11,7 @@
 #include <base/alloc.h>
 #include <base/jsonx.h>
 #include <base/names.h>
+#include <base/url.h>
 
 #include <string.h>
 
@@ -135,6 +136,17 @@ static int found(const struct plugin_info *p, const char *canonical, const struc
 	return 0;
 }
 
+/* A password in a reference would be kept in records, lock files and messages. */
+static int refuse_password(const char *url, struct holos_error **err)
+{
+	_cleanup_(freep) char *masked = url_masked(url);
+
+	error_set(err, ERR_INVALID, "image \"%s\": a URL must not hold a user name or password",
+		  masked);
+	error_hint(err, "write them into ~/.netrc: machine HOST login NAME password WORD");
+	return -ERR_INVALID;
+}
+
 int registry_image_source(struct registry *r, const char *ref, const struct plugin_info **ret,
 			  char **ret_ref, struct holos_error **err)
 {
@@ -144,6 +156,8 @@ int registry_image_source(struct registry *r, const char *ref, const struct plug
 
 	if (ref[0] == '\0')
 		return error_set(err, ERR_INVALID, "an image needs a name");
+	if (!registry_ref_is_path(ref) && url_has_password(ref))
+		return refuse_password(ref, err);
 	if (registry_ref_is_path(ref) || is_url(ref)) {
 		int e = registry_find(r, "image", is_url(ref) ? "url" : "file", &p, err);
 

@@ -170,6 +170,14 @@ static holos_status distro_add_mirrors(struct distro_text *t, const char *list, 
 		if (strncmp(list, "https://", 8) != 0 || n < 9)
 			return holos_failf(distro_host, err, HOLOS_E_CONFIG, 0,
 					   "%s: \"%.*s\" is no https URL", variable, (int)n, list);
+		if (memchr(list + 8, '@', strcspn(list + 8, "/?# ,")) != NULL) {
+			distro_host->fail_hint(err, "write them into ~/.netrc: machine HOST "
+						    "login NAME password WORD");
+			return holos_failf(
+				distro_host, err, HOLOS_E_CONFIG, 0,
+				"%s: a mirror's URL must not hold a user name or password",
+				variable);
+		}
 		if (++count <= DISTRO_BASES_MAX)
 			distro_add_url(t, list, n, digest, r);
 		list += n;

@@ -14,6 +14,7 @@ Orders of put(), each for the first `times` requests of that path (None: always)
     delay=S         each piece of 64 KiB comes after S seconds
     status=CODE     this status, with no file; retry_after=TEXT adds Retry-After
     redirect=URL    302
+    password=N:W    401 without this name and password
     bare=True       the file without a head
     length=N        a Content-Length that is not so
     ranges=...      "yes", "no" (no Accept-Ranges, Range is ignored), "whole" (206 with
@@ -27,6 +28,7 @@ validators="both", "etag", "modified", "none" hold for the file; "fixed" is a
 Last-Modified that stays when the file changes.
 """
 
+import base64
 import http.server
 import os
 import signal
@@ -180,6 +182,9 @@ class HttpsServer:
             h.wfile.write(data)
             h.close_connection = True
             return None
+        if "password" in orders and headers.get("authorization") != \
+                "Basic " + base64.b64encode(orders["password"].encode()).decode():
+            return self._status(h, 401, **{"WWW-Authenticate": "Basic"})
         if "redirect" in orders:
             return self._status(h, 302, Location=orders["redirect"])
         if "status" in orders:
