@@ -20,7 +20,6 @@
 /* What the compose layer cannot know: images and plugins. */
 static int check(const struct project *p, struct registry *reg, struct holos_error **err)
 {
-	struct holos_error *all = NULL, *plugins = NULL;
 	struct diag d;
 
 	diag_init(&d, p->arena);
@@ -41,13 +40,8 @@ static int check(const struct project *p, struct registry *reg, struct holos_err
 			diag_add(&d, &s->image_mark, one);
 		}
 	}
-	(void)diag_take(&d, NULL, &all);
-	if (check_project_plugins(p, reg, &plugins) < 0)
-		error_append(&all, plugins);
-	if (all == NULL)
-		return 0;
-	*err = all;
-	return -ERR_INVALID;
+	find_plugin_faults(p, reg, &d);
+	return diag_take(&d, NULL, err);
 }
 
 /* The plan as `up` would make it now. */

@@ -97,6 +97,22 @@ void error_append(struct holos_error **chain, struct holos_error *one)
 	*chain = one;
 }
 
+void error_cap(struct holos_error *chain)
+{
+	struct holos_error *rest;
+	size_t more = 0;
+
+	for (unsigned i = 1; chain != NULL && i < ERROR_SHOWN_MAX; i++)
+		chain = chain->next;
+	if (chain == NULL || chain->next == NULL)
+		return;
+	rest = steal_ptr(&chain->next);
+	for (const struct holos_error *e = rest; e != NULL; e = e->next)
+		more++;
+	error_set(&chain->next, rest->code, "and %zu more", more);
+	error_destroy(rest);
+}
+
 char *error_format(const struct holos_error *err)
 {
 	if (err->file == NULL)

@@ -57,6 +57,9 @@ void error_hint(struct holos_error **err, const char *fmt, ...)
 void error_at(struct holos_error *err, const char *file, unsigned line, unsigned column);
 /* Append one error (taken over) to the chain. */
 void error_append(struct holos_error **chain, struct holos_error *one);
+/* Of a longer chain keep ERROR_SHOWN_MAX and say how many more there are. */
+#define ERROR_SHOWN_MAX 20
+void error_cap(struct holos_error *chain);
 /* "file:line:col: message" of the first error; the caller frees. */
 char *error_format(const struct holos_error *err);
 /* A copy of the first error of `from` into *to (may be NULL); returns -code. */

@@ -175,6 +175,16 @@ void diag_add(struct diag *d, const struct mark *at, struct holos_error *one)
 	it->seq = d->n_errors;
 }
 
+void diag_add_all(struct diag *d, const struct mark *at, struct holos_error *chain)
+{
+	while (chain != NULL) {
+		struct holos_error *next = steal_ptr(&chain->next);
+
+		diag_add(d, at, chain);
+		chain = next;
+	}
+}
+
 void diag_warn(struct diag *d, const struct node *at, const struct path *path, const char *fmt, ...)
 {
 	struct place p = place_of(at);

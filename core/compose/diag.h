@@ -10,7 +10,7 @@
 
 #include <compose/tree.h>
 
-#define DIAG_SHOWN_MAX 20
+#define DIAG_SHOWN_MAX ERROR_SHOWN_MAX
 #define DIAG_KEPT_MAX  1000 /* of a hopeless file: the rest is only counted */
 
 /* Where in the model: "services.web.ports[0]".  A chain on the stack. */
@@ -46,6 +46,8 @@ int diag_error_mark(struct diag *d, const struct mark *at, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* An error that was made elsewhere, at a mark: taken over, its code is kept. */
 void diag_add(struct diag *d, const struct mark *at, struct holos_error *one);
+/* The same for each of a chain. */
+void diag_add_all(struct diag *d, const struct mark *at, struct holos_error *chain);
 /* Give the last error a hint. */
 void diag_hint(struct diag *d, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void diag_warn(struct diag *d, const struct node *at, const struct path *path, const char *fmt, ...)

@@ -58,10 +58,13 @@ const struct state *engine_state(const struct engine *e);
 void engine_interrupt(struct engine *e);
 
 struct registry;
+struct diag;
 
 /* Are the network and health plugins of a project there, and do they take the
  * options it gives them?  By manifests alone: no plugin code runs. */
 int check_project_plugins(const struct project *p, struct registry *reg, struct holos_error **err);
+/* The same for who collects what is wrong. */
+void find_plugin_faults(const struct project *p, struct registry *reg, struct diag *d);
 
 /* Translate the Dockerfiles of a project (in a worker) and put the result into
  * the model: steps, digest, image, healthcheck.  What was translated before is

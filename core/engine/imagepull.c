@@ -426,6 +426,7 @@ int pull_images(struct engine *e, struct pull_want *wants, size_t n, struct holo
 		}
 		error_destroy(steal_ptr(&wants[i].err));
 	}
+	error_cap(all);
 	return r == 0 && all != NULL ? error_move(err, &all) : r;
 }
 

@@ -8,6 +8,7 @@
 #include <base/fs.h>
 #include <base/jsonx.h>
 #include <base/units.h>
+#include <compose/diag.h>
 #include <engine/up.h>
 #include <engine/volumes.h>
 #include <plugin/registry.h>
@@ -185,7 +186,7 @@ int up_check_space(struct up *u, struct holos_error **err)
 
 /* Options as the user wrote them against the plugin's schema. */
 static int check_options(struct registry *reg, const char *kind, const char *name, const char *json,
-			 const char *path, const struct mark *mark, struct holos_error **err)
+			 const char *path, struct holos_error **err)
 {
 	_cleanup_(json_putp) struct json_object *options = NULL;
 	_cleanup_(error_destroyp) struct holos_error *why = NULL;
@@ -198,38 +199,44 @@ static int check_options(struct registry *reg, const char *kind, const char *nam
 		r = registry_check_options(info, options, path, NULL, NULL, &why);
 	else
 		error_wrap(&why, "%s", path);
-	if (r == 0)
-		return 0;
-	for (struct holos_error *e = why; e != NULL; e = e->next)
-		error_at(e, mark->file, mark->line, mark->column);
-	return error_move(err, &why);
+	return r == 0 ? 0 : error_move(err, &why);
 }
 
-int check_project_plugins(const struct project *p, struct registry *reg, struct holos_error **err)
+void find_plugin_faults(const struct project *p, struct registry *reg, struct diag *d)
 {
-	int r = 0;
+	struct holos_error *one = NULL;
 
-	for (size_t i = 0; i < p->n_networks && r == 0; i++) {
+	for (size_t i = 0; i < p->n_networks; i++) {
 		const struct network *n = &p->networks[i];
 		bool own = n->options_mark.line != 0;
+		const struct mark *mark = own ? &n->options_mark : &n->driver_mark;
 		_cleanup_(freep) char *path =
 			xasprintf("networks.%s.%s", n->name, own ? "options" : "driver");
 
-		r = check_options(reg, "net", n->driver, n->options, path,
-				  own ? &n->options_mark : &n->driver_mark, err);
+		if (check_options(reg, "net", n->driver, n->options, path, &one) < 0)
+			diag_add_all(d, mark, steal_ptr(&one));
 	}
-	for (size_t i = 0; i < p->n_services && r == 0; i++) {
+	for (size_t i = 0; i < p->n_services; i++) {
 		const struct healthcheck *h = &p->services[i].healthcheck;
 		bool own = h->options_mark.line != 0;
+		const struct mark *mark = own ? &h->options_mark : &h->type_mark;
 		_cleanup_(freep) char *path =
 			xasprintf("services.%s.healthcheck.%s", p->services[i].name,
 				  own ? "options" : "type");
 
-		if (h->set)
-			r = check_options(reg, "health", h->type, h->options, path,
-					  own ? &h->options_mark : &h->type_mark, err);
+		if (h->set && check_options(reg, "health", h->type, h->options, path, &one) < 0)
+			diag_add_all(d, mark, steal_ptr(&one));
 	}
-	return r;
+}
+
+int check_project_plugins(const struct project *p, struct registry *reg, struct holos_error **err)
+{
+	struct holos_error *found = NULL;
+	struct diag d;
+
+	diag_init(&d, p->arena);
+	find_plugin_faults(p, reg, &d);
+	return diag_take(&d, NULL, &found) == 0 ? 0 : error_move(err, &found);
 }
 
 static int check_plugins(struct up *u, struct holos_error **err)

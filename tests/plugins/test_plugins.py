@@ -157,6 +157,17 @@ class ProbeTest(FakeTest):
         self.fails(holostest.INVALID, "validate", match='unknown option; did you mean "port"')
 
 
+    def test_all_are_told_and_20_shown(self):
+        services = "".join(f"  s{i}: {{image: ./base.qcow2, healthcheck: {{type: tomato}}}}\n"
+                           for i in range(23))
+        self.compose("name: demo\nservices:\n" + services)
+        for verb in "validate", "up":
+            with self.subTest(verb):
+                result = self.holos(verb)
+                self.assertEqual(result.err.count('"tomato"'), 20, result.err)
+                self.assertIn("and 3 more", result.err)
+
+
 class LoadsNothingTest(FakeTest):
     """A command that needs no plugin starts no worker and maps no plugin."""
 

@@ -57,6 +57,33 @@ START_TEST(wrap_of_nothing)
 }
 END_TEST
 
+START_TEST(cap)
+{
+	for (unsigned n = 0; n < 24; n++) {
+		_cleanup_(error_destroyp) struct holos_error *err = NULL;
+		const struct holos_error *last = NULL;
+		unsigned left = 0;
+
+		for (unsigned i = 0; i < n; i++) {
+			struct holos_error *one = NULL;
+
+			error_set(&one, ERR_BUSY, "%u", i);
+			error_append(&err, one);
+		}
+		error_cap(err);
+		for (const struct holos_error *e = err; e != NULL; e = e->next) {
+			last = e;
+			left++;
+		}
+		ck_assert_uint_eq(left, n <= 20 ? n : 21);
+		if (n == 21)
+			ck_assert_str_eq(last->message, "and 1 more");
+		if (n == 23)
+			ck_assert_str_eq(last->message, "and 3 more");
+	}
+}
+END_TEST
+
 START_TEST(hint_goes_to_the_last_and_stays)
 {
 	struct holos_error *chain = NULL, *one = NULL;
@@ -177,6 +204,7 @@ static void add_tests(TCase *c)
 	tcase_add_test(c, wrap_of_nothing);
 	tcase_add_test(c, hint_goes_to_the_last_and_stays);
 	tcase_add_test(c, append_keeps_the_order);
+	tcase_add_test(c, cap);
 	tcase_add_test(c, format_tells_the_place);
 	tcase_add_test(c, move_hands_over);
 	tcase_add_test(c, copy_is_its_own);
