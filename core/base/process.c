@@ -103,6 +103,40 @@ static _Noreturn void child(const struct process_spec *spec, pid_t parent, int r
 	_exit(127);
 }
 
+static void close_but(const int *keep, unsigned n)
+{
+	unsigned from = 0;
+
+	/* From gap to gap: the lowest of keep[] that is not below `from` ends each. */
+	for (;;) {
+		unsigned next = ~0u;
+
+		for (unsigned i = 0; i < n; i++) {
+			if (keep[i] >= 0 && (unsigned)keep[i] >= from && (unsigned)keep[i] < next)
+				next = (unsigned)keep[i];
+		}
+		if (next > from)
+			(void)syscall(SYS_close_range, from, next == ~0u ? next : next - 1, 0);
+		if (next == ~0u)
+			return;
+		from = next + 1;
+	}
+}
+
+pid_t process_fork(const int *keep, unsigned n)
+{
+	pid_t parent = getpid();
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent) /* it died before that */
+		_exit(1);
+	close_but(keep, n);
+	return 0;
+}
+
 /* Apart, so that no variable of the caller's lives across vfork(2). */
 static __attribute__((noinline)) pid_t start_child(const struct process_spec *spec, int report)
 {

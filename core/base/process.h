@@ -40,6 +40,12 @@ int process_spawn(const struct process_spec *spec, pid_t *ret_pid, struct holos_
 int process_run(const char *program, char *const *argv, uint64_t deadline_ns, struct strbuf *out,
 		struct strbuf *errout, int *ret_status, struct holos_error **err);
 
+/* fork(2) for a few lines of C beside this process, which must have no threads: to
+ * wait for what cannot be polled, or to compute on another CPU.  In the child, which
+ * dies with its parent, nothing is open but keep[], n of them.  Returns as fork(2).
+ * What runs a plugin's or anybody else's code is a program: process_spawn(). */
+pid_t process_fork(const int *keep, unsigned n);
+
 /* "exited with status 3" / "was killed by signal 9 (Killed)"; buf >= 64. */
 const char *process_describe_status(int status, char *buf);
 

@@ -3,23 +3,20 @@
  * hasher.c - the digests of a file while it grows, on another CPU.
  *
  * A child of this process reads the file behind the writer, as far as it is told
- * through a socket, and answers with the digests.  It is a fork without exec: it
- * runs a few functions of libcrypto on memory of its own, and a program would have
- * to be found, loaded and trusted for the same.
+ * through a socket, and answers with the digests.
  */
 #include "internal.h"
 
 #include <base/alloc.h>
 #include <base/clock.h>
 #include <base/fs.h>
+#include <base/process.h>
 
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -82,34 +79,16 @@ static _Noreturn void child(int fd, int file, bool sha512)
 	_exit(0);
 }
 
-/* In the child: nothing of the parent's but these two stays open. */
-static void keep_only(int *fd, int *file)
-{
-	int a = *fd < *file ? *fd : *file;
-	int b = *fd < *file ? *file : *fd;
-
-	(void)syscall(SYS_close_range, 3u, (unsigned)a - 1, 0);
-	if (b > a + 1)
-		(void)syscall(SYS_close_range, (unsigned)a + 1, (unsigned)b - 1, 0);
-	(void)syscall(SYS_close_range, (unsigned)b + 1, ~0u, 0);
-}
-
 holos_status hasher_start(int fd, bool sha512, struct hasher **ret, struct holos_error **err)
 {
-	pid_t parent = getpid();
 	int pair[2];
 	pid_t pid;
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) < 0)
 		return fetch_fail(err, HOLOS_E_IO, errno, "cannot start to hash");
-	pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (getppid() != parent)
-			_exit(1);
-		keep_only(&pair[1], &fd);
+	pid = process_fork((int[]){ pair[1], fd }, 2);
+	if (pid == 0)
 		child(pair[1], fd, sha512);
-	}
 	close(pair[1]);
 	if (pid < 0) {
 		int e = errno;

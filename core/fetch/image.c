@@ -127,6 +127,16 @@ static holos_status find_digest(struct job *j, struct holos_error **err)
 	return st;
 }
 
+/* One answer; what came of it is in the file, however it ended. */
+static holos_status fetch_part(struct job *j, struct part *p, const struct http_request *rq,
+			       struct http_head *head, struct holos_error **err)
+{
+	holos_status st = http_get(j->http, rq, j->limits, head, err);
+	holos_status flushed = part_flush(p, st == HOLOS_OK ? err : NULL);
+
+	return st == HOLOS_OK ? flushed : st;
+}
+
 /* One URL until it is whole, or given up. */
 static holos_status download(struct job *j, struct part *p, struct holos_error **err)
 {
@@ -147,7 +157,7 @@ static holos_status download(struct job *j, struct part *p, struct holos_error *
 		rq.offset = p->size;
 		rq.if_range = part_validator(p);
 		if (st == HOLOS_OK)
-			st = http_get(j->http, &rq, j->limits, &head, &why);
+			st = fetch_part(j, p, &rq, &head, &why);
 		if (st == HOLOS_OK)
 			return st;
 		if (st == HOLOS_E_PASS && !again) { /* no such range: once from the beginning */

@@ -10,8 +10,10 @@
 struct part {
 	int dir, fd;
 	char *file, *meta; /* names below dir */
-	uint64_t size;     /* bytes that are there */
-	uint64_t total;    /* of the whole file; UINT64_MAX: unknown */
+	uint64_t size;     /* bytes that came; the last of them in buffer: */
+	char *buffer;
+	size_t pending;
+	uint64_t total; /* of the whole file; UINT64_MAX: unknown */
 	/* Of which file these bytes are. */
 	char *url, *digest;
 	char etag[128], modified[64];
@@ -33,6 +35,8 @@ holos_status part_open(int dir, const char *name, const char *url, const char *d
 void part_close(struct part *p); /* usable as _cleanup_ */
 /* Drop what is there. */
 holos_status part_restart(struct part *p, struct holos_error **err);
+/* What is in the buffer goes to the file. */
+holos_status part_flush(struct part *p, struct holos_error **err);
 /* Remove the files. */
 void part_discard(struct part *p);
 /* The validator for If-Range, or NULL: then nothing can be resumed. */

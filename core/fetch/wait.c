@@ -4,10 +4,10 @@
  *
  * Waiting for a lock cannot be polled together with anything else, so a child of
  * this process does it.  The lock belongs to the open file description, which
- * both share: what the child takes is ours.  Like hasher.c it is a fork without
- * exec, for two system calls.  Growth comes from inotify(7).
+ * both share: what the child takes is ours.  Growth comes from inotify(7).
  */
 #include <base/clock.h>
+#include <base/process.h>
 #include <fetch/fetch.h>
 
 #include <errno.h>
@@ -17,19 +17,15 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
-#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-static _Noreturn void take_lock(int lock_fd, pid_t parent)
+static _Noreturn void take_lock(int lock_fd)
 {
 	struct flock lk = { .l_type = F_WRLCK, .l_whence = SEEK_SET, .l_len = 1 };
 
-	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	if (getppid() != parent)
-		_exit(1);
 	while (fcntl(lock_fd, F_OFD_SETLKW, &lk) < 0) {
 		if (errno != EINTR)
 			_exit(1);
@@ -82,13 +78,12 @@ holos_status fetch_wait(int lock_fd, int dir, const char *part, const struct fet
 			struct holos_error **err)
 {
 	_cleanup_(closep) int pidfd = -1;
-	pid_t parent = getpid();
-	pid_t pid = fork();
+	pid_t pid = process_fork(&lock_fd, 1);
 	holos_status st;
 	int status = 1;
 
 	if (pid == 0)
-		take_lock(lock_fd, parent);
+		take_lock(lock_fd);
 	if (pid > 0)
 		pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
 	if (pid < 0)

@@ -332,6 +332,32 @@ class Ways(FaultTest):
         self.fails(INVALID, "pull", "debian", match="HOLOS_MIRROR_DEBIAN.*no https URL",
                    env={"HOLOS_MIRROR_DEBIAN": "http://localhost/"})
 
+    def test_passwords_are_in_no_url(self):
+        """They would be in records, lock files, messages and the table."""
+        ref = self.put_url(DATA).replace("https://", "https://bob:hunter2@")
+        self.compose(f"name: demo\nservices: {{web: {{image: '{ref}'}}}}\n")
+        for args in (["pull", ref], ["pull"], ["validate"], ["up"], ["up", "--locked"],
+                     ["run", ref], ["verify", ref], ["images", "rm", ref]):
+            with self.subTest(args):
+                result = self.holos(*args)
+                self.assertNotEqual(result.status, OK)
+                self.assertNotIn("hunter2", result.out + result.err)
+        result = self.refused(INVALID, ref, [r"https://\*\*\*@localhost", r"~/\.netrc"])
+        self.refused(INVALID, "debian", "HOLOS_MIRROR_DEBIAN.*password",
+                     env={"HOLOS_MIRROR_DEBIAN": "https://bob:hunter2@localhost/"})
+        for path, _, files in os.walk(self.state):
+            for name in files:
+                with open(os.path.join(path, name), "rb") as f:
+                    self.assertNotIn(b"hunter2", f.read(), name)
+        self.assertEqual(self.server.requests, [])
+
+    def test_passwords_of_netrc(self):
+        ref = self.put_url(DATA, password="bob:hunter2")
+        self.refused(HOST, ref, r"401.*~/\.netrc")
+        with open(os.path.join(self.home, ".netrc"), "w") as f:
+            f.write("machine localhost login bob password hunter2\n")
+        self.pulls(ref)
+
     def test_no_digest_warns(self):
         self.server.put(PATH, DATA)
         result = self.ok("pull", self.server.url(PATH))
@@ -340,9 +366,10 @@ class Ways(FaultTest):
 
 class Interrupted(FaultTest):
     def slow(self, data=DATA):
-        ref = self.put_url(data, stall=100000, times=1)
+        ref = self.put_url(data, stall=131072, times=1)
         run = self.start("pull", ref, env={"HOLOS_FETCH_TIMEOUT": "30s"})
-        self.wait_for(lambda: any(os.path.getsize(p) == 100000 for p in self.partial()),
+        # A multiple of what is written at once.
+        self.wait_for(lambda: any(os.path.getsize(p) == 131072 for p in self.partial()),
                       "the download has begun")
         return ref, run
 
@@ -352,7 +379,7 @@ class Interrupted(FaultTest):
         self.assert_failed(run.finish(), INTERRUPTED, "goes on from there")
         self.assertEqual(self.bases(), [])
         self.pulls(ref)
-        self.assertEqual(self.server.ranges(PATH), [None, "bytes=100000-"])
+        self.assertEqual(self.server.ranges(PATH), [None, "bytes=131072-"])
 
     def test_killed(self):
         ref, run = self.slow()
@@ -361,7 +388,7 @@ class Interrupted(FaultTest):
         self.wait_for(lambda: not self.processes_named("holos-worker"), "the worker ends too")
         self.assertEqual(self.bases(), [])
         self.pulls(ref)
-        self.assertEqual(self.server.ranges(PATH), [None, "bytes=100000-"])
+        self.assertEqual(self.server.ranges(PATH), [None, "bytes=131072-"])
 
     def test_two_share_one_download(self):
         ref = self.put_url(DATA, delay=0.3, times=1)
@@ -384,7 +411,7 @@ class Interrupted(FaultTest):
         first.finish()
         result = second.finish()
         self.assertEqual(result.status, OK, f"{result}")
-        self.assertEqual(self.server.ranges(PATH), [None, "bytes=100000-"])
+        self.assertEqual(self.server.ranges(PATH), [None, "bytes=131072-"])
 
     def test_waiting_is_interrupted(self):
         ref, first = self.slow()

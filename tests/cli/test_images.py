@@ -69,6 +69,12 @@ class Pull(ImageTest):
         self.assertNotIn("debian:12: https", result.err)
         self.assert_base(DATA)
 
+    def test_many_failures(self):
+        """20 of them, and how many more."""
+        refs = [self.server.url(f"/{i}.qcow2#sha256=") + "0" * 64 for i in range(25)]
+        result = self.fails(FAILED, "pull", *refs, match="and 5 more")
+        self.assertEqual(result.err.count("status 404"), 20)
+
     def test_unknown(self):
         self.fails(INVALID, "pull", "debain", match=['unknown image "debain"', 'did you mean "debian"'])
         self.fails(INVALID, "pull", "debian:99",
