@@ -32,7 +32,7 @@ class ListTest(FakeTest):
         self.assertEqual(got["probe"], "works here")
         self.assertIn("port", got["options"]["properties"])
         self.fails(FAILED, "plugins", "show", "nobody", match="no plugin \"nobody\"")
-        self.fails(USAGE, "plugins", "frobnicate", match="there are show")
+        self.fails(USAGE, "plugins", "frobnicate", match="there are: show")
 
     def test_refused_ones_are_listed(self):
         plugins = os.path.join(self.dir, "plugins")
