@@ -123,12 +123,16 @@ void cli_print_project(const struct project_status *p)
 		       project_status_replicas(p, services[s]));
 		for (size_t i = 0; i < p->n_vms; i++) {
 			const struct vm_status *v = &p->vms[i];
-			_cleanup_(freep) char *pid = xasprintf("%ld", (long)v->vm->pid);
-			_cleanup_(freep) char *ports = cli_ports_text(v);
-			_cleanup_(freep) char *log = xasprintf("%s/console.log", v->dir);
+			_cleanup_(freep) char *pid = NULL;
+			_cleanup_(freep) char *ports = NULL;
+			_cleanup_(freep) char *log = NULL;
 
-			if (strcmp(v->service, services[s]) == 0)
-				table_row(t, v->name, vm_state_name(v->vm->state), pid, ports, log);
+			if (strcmp(v->service, services[s]) != 0)
+				continue;
+			pid = xasprintf("%ld", (long)v->vm->pid);
+			ports = cli_ports_text(v);
+			log = xasprintf("%s/console.log", v->dir);
+			table_row(t, v->name, vm_state_name(v->vm->state), pid, ports, log);
 		}
 		table_print(t, stdout);
 		puts("");
@@ -139,7 +143,8 @@ void cli_print_project(const struct project_status *p)
 int cli_show_project(struct engine *e, const char *project, bool json, struct holos_error **err)
 {
 	_cleanup_(project_status_destroyp) struct project_status *status = NULL;
-	int r = project_status_read(engine_state(e), project, &status, err);
+	int r = json ? project_status_read(engine_state(e), project, &status, err)
+		     : project_status_read_brief(engine_state(e), project, &status, err);
 
 	if (r == 0 && json)
 		print_json(project_status_json(status));

@@ -368,6 +368,11 @@ static int write_seed(struct prepare *p, const struct plan_vm *vm,
 	/* The first boot takes what it copies from it; it is never another. */
 	in.copies = vm->service->build_copies != NULL && !fs_exists(dir, CONTEXT_FILE);
 	steps = plan_steps(&in);
+	if (p->hosts == NULL || !plan_shares_hosts(p->hosts_of, vm)) {
+		json_object_put(p->hosts);
+		p->hosts = plan_steps_hosts(p->plan, vm);
+		p->hosts_of = vm;
+	}
 	fs_clear_name(dir, SEED_TEMP);
 	fs_clear_name(dir, CONTEXT_TEMP);
 	if (in.copies)
@@ -378,8 +383,8 @@ static int write_seed(struct prepare *p, const struct plan_vm *vm,
 	if (secret < 0 || seed < 0 || (in.copies && context < 0))
 		return error_sys(err, ERR_FAILED, errno, "cannot write the seed of %s", rec->name);
 	secrets[0].fd = secret;
-	r = provision_seed(engine_worker(p->e), "cloud-init", NULL, steps, seed, context, secrets,
-			   1, err);
+	r = provision_seed(engine_worker(p->e), "cloud-init", NULL, steps, p->hosts, seed, context,
+			   secrets, 1, err);
 	if (r == 0 && in.copies && renameat(dir, CONTEXT_TEMP, dir, CONTEXT_FILE) < 0)
 		r = error_sys(err, ERR_FAILED, errno, "cannot write the seed of %s", rec->name);
 	if (r == 0 && renameat(dir, SEED_TEMP, dir, SEED_FILE) < 0)

@@ -22,7 +22,9 @@ struct prepare {
 	char *project_key; /* public line */
 	struct disk_set *disks;
 	struct ports *ports;
-	struct firmware firmware;           /* filled in when some VM boots by UEFI */
+	struct firmware firmware;  /* filled in when some VM boots by UEFI */
+	struct json_object *hosts; /* of the last seed, for plan_shares_hosts() */
+	const struct plan_vm *hosts_of;
 	const struct service *nics_checked; /* replicas differ in nothing a driver refuses */
 };
 

@@ -273,6 +273,7 @@ static void finish(struct up *u)
 	ports_destroy(u->prepare.ports);
 	disk_set_destroy(u->prepare.disks);
 	firmware_finish(&u->prepare.firmware);
+	json_object_put(u->prepare.hosts);
 	free(u->prepare.qemu);
 	free(u->prepare.project_key);
 	project_record_destroy(u->rec);

@@ -302,6 +302,19 @@ size_t plan_hosts(const struct plan *p, const struct plan_vm *vm, struct plan_ho
 	return n;
 }
 
+bool plan_shares_hosts(const struct plan_vm *a, const struct plan_vm *b)
+{
+	const struct service *s = a->service, *t = b->service;
+	bool same = a->n_nics == b->n_nics && s->n_extra_hosts == t->n_extra_hosts;
+
+	for (size_t i = 1; same && i < a->n_nics; i++)
+		same = strcmp(a->nics[i].network, b->nics[i].network) == 0;
+	for (size_t i = 0; same && i < s->n_extra_hosts; i++)
+		same = strcmp(s->extra_hosts[i].name, t->extra_hosts[i].name) == 0 &&
+		       strcmp(s->extra_hosts[i].address, t->extra_hosts[i].address) == 0;
+	return same;
+}
+
 void plan_hosts_free(struct plan_host *hosts, size_t n)
 {
 	for (size_t i = 0; i < n; i++) {

@@ -72,6 +72,8 @@ struct plan_host {
  * frees with plan_hosts_free(). */
 size_t plan_hosts(const struct plan *p, const struct plan_vm *vm, struct plan_host **ret);
 void plan_hosts_free(struct plan_host *hosts, size_t n);
+/* Are these the same for both VMs of a plan? */
+bool plan_shares_hosts(const struct plan_vm *a, const struct plan_vm *b);
 
 /* The mount tag of a bind mount, below 32 bytes as QEMU demands: the contract's
  * "share<i>-<target>" where that fits, else with a hash. */

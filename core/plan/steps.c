@@ -26,11 +26,12 @@ static struct json_object *user(const struct plan_steps_input *in)
 	return o;
 }
 
-static struct json_object *hosts(const struct plan_steps_input *in)
+struct json_object *plan_steps_hosts(const struct plan *plan, const struct plan_vm *vm)
 {
+	struct json_object *all = json_object_new_object();
 	struct json_object *arr = json_object_new_array();
 	struct plan_host *h;
-	size_t n = plan_hosts(in->plan, in->vm, &h);
+	size_t n = plan_hosts(plan, vm, &h);
 
 	for (size_t i = 0; i < n; i++) {
 		struct json_object *o = json_object_new_object();
@@ -43,7 +44,8 @@ static struct json_object *hosts(const struct plan_steps_input *in)
 		json_object_array_add(arr, o);
 	}
 	plan_hosts_free(h, n);
-	return arr;
+	jsonx_set(all, "hosts", arr);
+	return all;
 }
 
 static struct json_object *nics(const struct plan_vm *vm)
@@ -234,7 +236,6 @@ struct json_object *plan_steps(const struct plan_steps_input *in)
 	jsonx_set(o, "user", user(in));
 	jsonx_set_str(key, "public", in->host_key);
 	jsonx_set(o, "ssh_host_key", key);
-	jsonx_set(o, "hosts", hosts(in));
 	jsonx_set(o, "nics", nics(in->vm));
 	jsonx_set(o, "volumes", volumes(in));
 	jsonx_set(o, "mounts", mounts(s));

@@ -32,7 +32,11 @@ struct plan_steps_input {
 	bool copies; /* name the files of the context disk: it is to be written */
 };
 
-/* The caller owns the result. */
+/* All but the member "hosts".  The caller owns the result. */
 struct json_object *plan_steps(const struct plan_steps_input *in);
+
+/* {"hosts": [...]}: the rest, which the VMs of a project mostly have in common
+ * (plan_shares_hosts()).  The caller owns the result. */
+struct json_object *plan_steps_hosts(const struct plan *plan, const struct plan_vm *vm);
 
 #endif

@@ -251,7 +251,7 @@ int net_undo(struct worker *w, const char *driver, const char *journal, struct h
 #define CONTEXT_TIMEOUT_NS (30 * 60 * NS_PER_S)
 
 int provision_seed(struct worker *w, const char *plugin, struct json_object *options,
-		   struct json_object *steps, int fd, int context,
+		   struct json_object *steps, struct json_object *shared, int fd, int context,
 		   const struct provision_secret *secrets, size_t n_secrets,
 		   struct holos_error **err)
 {
@@ -263,6 +263,7 @@ int provision_seed(struct worker *w, const char *plugin, struct json_object *opt
 				     .op = "seed",
 				     .options = options,
 				     .args = args,
+				     .shared = shared,
 				     .fds = fds,
 				     .timeout_ns = context >= 0 ? CONTEXT_TIMEOUT_NS : 0 };
 

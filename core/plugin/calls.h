@@ -178,9 +178,10 @@ struct provision_secret {
 };
 
 /* Write the seed medium of `steps` (docs/steps.md) to fd, an empty file; and the
- * context disk to context, another one (-1: not now). */
+ * context disk to context, another one (-1: not now).  shared: members of steps
+ * that go to the worker only once for all calls with this object; or NULL. */
 int provision_seed(struct worker *w, const char *plugin, struct json_object *options,
-		   struct json_object *steps, int fd, int context,
+		   struct json_object *steps, struct json_object *shared, int fd, int context,
 		   const struct provision_secret *secrets, size_t n_secrets,
 		   struct holos_error **err);
 /* Read a description (absolute path) into steps; *ret becomes the caller's. */

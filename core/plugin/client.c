@@ -77,12 +77,27 @@ void client_close_fds(int *fds, unsigned n)
 void client_call_free(struct worker_call *c)
 {
 	json_object_put(c->msg);
+	json_object_put(c->shared);
 	client_close_fds(c->fds, c->n_fds);
 	client_close_fds(c->got_fds, c->n_got_fds);
 	free(c->kind);
 	free(c->name);
 	free(c->op);
 	free(c);
+}
+
+/* In full, or only a word of it where the child has it. */
+static void put_shared(struct worker *w, struct worker_call *c)
+{
+	if (c->shared == NULL)
+		return;
+	if (c->shared == w->shared) {
+		jsonx_set_bool(c->msg, "shared", true);
+		return;
+	}
+	jsonx_set(c->msg, "shared", json_object_get(c->shared));
+	json_object_put(w->shared);
+	w->shared = json_object_get(c->shared);
 }
 
 static int send_call(struct worker *w, struct worker_call *c, struct holos_error **err)
@@ -100,6 +115,7 @@ static int send_call(struct worker *w, struct worker_call *c, struct holos_error
 	jsonx_set_int(c->msg, "id", (int64_t)c->id);
 	jsonx_set_int(c->msg, "deadline_ns", (int64_t)c->deadline_ns);
 	jsonx_set_int(c->msg, "told", (int64_t)w->told);
+	put_shared(w, c);
 	return chan_send(w->chan, c->msg, c->fds, c->n_fds, err);
 }
 
@@ -211,6 +227,7 @@ void worker_destroy(struct worker *w)
 	loop_remove_timer(w->kick);
 	if (w->own_loop)
 		loop_destroy(w->loop);
+	json_object_put(w->shared);
 	strv_finish(&w->argv);
 	strv_finish(&w->env);
 	free(w->program);
@@ -257,6 +274,7 @@ struct worker_call *worker_call(struct worker *w, const struct worker_request *r
 	if (c->n_fds < rq->n_fds)
 		client_close_fds(c->fds, c->n_fds);
 	c->msg = build_request(rq, c->n_fds);
+	c->shared = json_object_get(rq->shared);
 	*w->last = c;
 	w->last = &c->next;
 	client_kick(w);

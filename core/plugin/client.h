@@ -62,6 +62,8 @@ struct worker_request {
 	struct json_object *options; /* the user's `options:`; NULL: {}.  Objects are kept by
 				      * reference: do not change them before the call is done */
 	struct json_object *args;    /* of this op, see calls.h; NULL: {} */
+	struct json_object *shared;  /* more of it, the same object for many calls: it goes to the
+				      * child once.  NULL: none */
 	const int *fds;              /* passed along, duplicated at once */
 	const char *const *fd_names; /* what each is: "seed", "secret:NAME" */
 	unsigned n_fds;              /* at most WORKER_FDS_MAX, or the call fails */

@@ -118,6 +118,8 @@ int client_start_child(struct worker *w, struct holos_error **err)
 	}
 	w->cancel_fd = cancel[0];
 	w->told = 0;
+	json_object_put(w->shared);
+	w->shared = NULL;
 	w->chan = chan_create(w->loop, talk[0], "holos-worker", WIRE_LINE_MAX, client_on_msg,
 			      client_on_end, w);
 	return 0;

@@ -20,6 +20,7 @@ struct worker_call {
 	struct worker *worker;
 	struct worker_call *next;
 	struct json_object *msg; /* the request as it is sent */
+	struct json_object *shared;
 	char *kind, *name, *op;
 	char phase[WIRE_PHASE_MAX]; /* what the child is at: "load", "init", "open"; "": op */
 	int fds[WORKER_FDS_MAX];
@@ -47,7 +48,8 @@ struct worker {
 	pid_t pid; /* 0: no child */
 	struct chan *chan;
 	int cancel_fd;
-	uint64_t told; /* bytes sent to this child over cancel_fd */
+	uint64_t told;              /* bytes sent to this child over cancel_fd */
+	struct json_object *shared; /* what this child was last sent as such, or NULL */
 
 	struct worker_call *head, **last;
 	uint64_t last_id;

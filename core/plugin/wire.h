@@ -5,6 +5,8 @@
  * JSON lines over WIRE_FD.  One request at a time:
  *   {"id":1,"kind":"net","name":"user","op":"plan","options":{},"args":{},
  *    "fds":["seed"],"deadline_ns":N,"told":0}       descriptors attached
+ * A request may have "shared": an object with more for the op, which the worker
+ * keeps; or true: that which it was last sent.
  * While it runs, in any number:
  *   {"log":{"level":6,"plugin":"net-user","msg":""}}
  *   {"id":1,"progress":{"what":"","done":0,"total":0}}

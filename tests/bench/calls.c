@@ -133,13 +133,16 @@ static void one_seed(struct worker *w, const struct plan *plan, size_t i, const 
 				       .project_key = PUBLIC_KEY,
 				       .host_key = PUBLIC_KEY };
 	_cleanup_(json_putp) struct json_object *steps = plan_steps(&in);
+	static struct json_object *hosts; /* the same for all */
 	struct holos_error *err = NULL;
 
 	if (key < 0 || seed < 0) {
 		perror(key < 0 ? key_path : "memfd_create");
 		exit(2);
 	}
-	if (provision_seed(w, "cloud-init", NULL, steps, seed, -1, &secret, 1, &err) < 0)
+	if (hosts == NULL)
+		hosts = plan_steps_hosts(plan, in.vm);
+	if (provision_seed(w, "cloud-init", NULL, steps, hosts, seed, -1, &secret, 1, &err) < 0)
 		die(err);
 }
 

@@ -68,6 +68,10 @@ static holos_status run_seed(struct holos_call *c)
 		return call_fail(c, HOLOS_E_CONFIG, "it writes no seed, it only translates");
 	if (steps.root == NULL || fd < 0)
 		return call_fail(c, HOLOS_E_INTERNAL, "seed without steps or file");
+	if (c->shared != NULL) {
+		json_object_object_foreach (c->shared, key, value)
+			jsonx_set(steps.root, key, json_object_get(value));
+	}
 	return c->iface->ops.provision.seed(c->inst, &steps, fd, c, call_error_of(c));
 }
 

@@ -146,10 +146,24 @@ static void answer(struct holos_call *c, holos_status status)
 	worker_send(line, NULL, 0);
 }
 
+/* What this request has in common with others: sent with it, or before. */
+static struct json_object *shared_of(struct json_object *request)
+{
+	static struct json_object *kept;
+	struct json_object *sent = jsonx_obj(request, "shared");
+
+	if (sent != NULL) {
+		json_object_put(kept);
+		kept = json_object_get(sent);
+	}
+	return sent != NULL || jsonx_bool(request, "shared", false) ? kept : NULL;
+}
+
 void serve(char *const *dirs, struct json_object *request, int *fds, unsigned n_fds)
 {
 	struct holos_call c = {
 		.args = jsonx_obj(request, "args"),
+		.shared = shared_of(request),
 		.id = (uint64_t)jsonx_int(request, "id", 0),
 		.deadline_ns = (uint64_t)jsonx_int(request, "deadline_ns", INT64_MAX),
 		.fd_names = jsonx_arr(request, "fds"),

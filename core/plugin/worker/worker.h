@@ -90,6 +90,7 @@ struct holos_cfg {
 /* One request, and what plugins know as holos_call. */
 struct holos_call {
 	struct json_object *args;
+	struct json_object *shared; /* more of them, or NULL */
 	uint64_t id, deadline_ns;
 	struct worker_iface *iface;
 	void *inst;

@@ -62,6 +62,7 @@ START_TEST(golden)
 	_cleanup_(project_destroyp) struct project *project = load_text(cases[_i].yaml);
 	_cleanup_(plan_destroyp) struct plan *p = plan_of(project, NULL, 0);
 	_cleanup_(json_putp) struct json_object *steps = NULL;
+	_cleanup_(json_putp) struct json_object *hosts = NULL;
 	_cleanup_(freep) char *text = NULL;
 	struct plan_steps_input in = { .plan = p,
 				       .vm = vm_of(p, cases[_i].vm),
@@ -74,6 +75,8 @@ START_TEST(golden)
 				       .n_volumes = cases[_i].volumes ? (size_t)N(volumes) : 0 };
 
 	steps = plan_steps(&in);
+	hosts = plan_steps_hosts(p, in.vm);
+	jsonx_set(steps, "hosts", json_object_get(jsonx_arr(hosts, "hosts")));
 	text = jsonx_pretty(steps);
 	assert_golden(text, cases[_i].golden);
 }

@@ -165,23 +165,38 @@ END_TEST
 
 START_TEST(seed)
 {
-	static const char text[] =
-		"{\"hostname\":\"web-0\",\"hosts\":[1,7],\"on\":true,\"a/b\":\"slash\"}";
+	static const char text[] = "{\"hostname\":\"web-0\",\"on\":true,\"a/b\":\"slash\"}";
 	_cleanup_(json_putp) struct json_object *steps = NULL;
 	_cleanup_(fclosep) FILE *out = tmpfile();
 	_cleanup_(fclosep) FILE *key = tmpfile();
+	static const char hosts[] = "{\"hosts\":[1,7]}";
+	_cleanup_(json_putp) struct json_object *shared = NULL;
 	struct provision_secret secrets[] = { { "other", fileno(out) }, { "key", fileno(key) } };
 	_cleanup_(error_destroyp) struct holos_error *err = NULL;
+	struct image_info image;
 	char got[64] = "";
 
 	ck_assert_int_eq(fs_write_all(fileno(key), "SECRET", 6), 0);
-	ck_assert_int_eq(lseek(fileno(key), 0, SEEK_SET), 0);
 	ck_assert_int_eq(jsonx_parse(text, strlen(text), "steps", &steps, NULL), 0);
-	ck_assert_msg(provision_seed(worker, "sinks", NULL, steps, fileno(out), -1, secrets, 2,
-				     &err) == 0,
-		      "%s", err != NULL ? err->message : "");
-	ck_assert_int_eq(pread(fileno(out), got, sizeof(got) - 1, 0), 11);
-	ck_assert_str_eq(got, "web-0SECRET");
+	ck_assert_int_eq(jsonx_parse(hosts, strlen(hosts), "hosts", &shared, NULL), 0);
+	/* The second time the child has it; the third child does not. */
+	for (int i = 0; i < 3; i++) {
+		if (i == 2)
+			ck_assert_int_lt(image_resolve(worker, "behave", "segv", &image, NULL), 0);
+		ck_assert_int_eq(ftruncate(fileno(out), 0), 0);
+		ck_assert_int_eq(lseek(fileno(key), 0, SEEK_SET), 0);
+		ck_assert_msg(provision_seed(worker, "sinks", NULL, steps, shared, fileno(out), -1,
+					     secrets, 2, &err) == 0,
+			      "%s", err != NULL ? err->message : "");
+		ck_assert_int_eq(lseek(fileno(out), 0, SEEK_SET), 0);
+		ck_assert_int_eq(read(fileno(out), got, sizeof(got) - 1), 11);
+		ck_assert_str_eq(got, "web-0SECRET");
+		ck_assert_int_eq(lseek(fileno(out), 0, SEEK_SET), 0);
+	}
+	/* Who gives none gets none. */
+	ck_assert_int_lt(
+		provision_seed(worker, "sinks", NULL, steps, NULL, fileno(out), -1, NULL, 0, NULL),
+		0);
 }
 END_TEST
 
@@ -240,12 +255,14 @@ START_TEST(large)
 	text[(8u << 20) - 1] = '\0';
 	jsonx_set_str(steps, "big", text);
 	ck_assert_int_lt(
-		provision_seed(worker, "sinks", NULL, steps, fileno(out), -1, NULL, 0, &err), 0);
+		provision_seed(worker, "sinks", NULL, steps, NULL, fileno(out), -1, NULL, 0, &err),
+		0);
 	ck_assert_str_eq(err->message, "provision plugin \"sinks\": the steps are not as expected");
 	jsonx_set_str(steps, "big2", text);
 	jsonx_set_str(steps, "big3", text);
 	ck_assert_int_lt(
-		provision_seed(worker, "sinks", NULL, steps, fileno(out), -1, NULL, 0, &err), 0);
+		provision_seed(worker, "sinks", NULL, steps, NULL, fileno(out), -1, NULL, 0, &err),
+		0);
 	ck_assert_str_eq(err->message,
 			 "provision plugin \"sinks\": holos-worker does not take what it is sent");
 }
