@@ -70,7 +70,9 @@ static int watch_process(struct monitor *m, struct holos_error **err)
 	if (pidfd < 0)
 		return error_sys(err, ERR_FAILED, errno, "cannot adopt QEMU (pid %ld)", (long)pid);
 	start = process_start_time(pid);
-	m->qemu.proven = start != 0 && pid == vm->pid && start == vm->pid_start &&
+	/* A monitor that was killed in the first moments has noted no process. */
+	m->qemu.proven = start != 0 &&
+			 (vm->pid == 0 || (pid == vm->pid && start == vm->pid_start)) &&
 			 says_uuid(pid, m->launch->uuid);
 	if (peer == 0 && !m->qemu.proven) {
 		close(pidfd);

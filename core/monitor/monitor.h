@@ -135,6 +135,9 @@ void life_bye(struct monitor *m);
 /* record.c: change the VM's record, write it down, tell the subscribers. */
 void record_state(struct monitor *m, enum vm_state state);
 void record_details(struct monitor *m); /* m->vm was changed in place */
+/* The same for what a change that is about to come will bring along: it waits for
+ * that, but not for long. */
+void record_soon(struct monitor *m);
 void record_exit(struct monitor *m, enum vm_exit_cause cause, int status, int signal,
 		 const char *fmt, ...) __attribute__((format(printf, 5, 6)));
 void record_warning(struct monitor *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -242,7 +242,7 @@ void qemu_start(struct monitor *m)
 	}
 	q->deadline =
 		loop_add_timer(m->loop, clock_now_ns() + m->launch->qmp_timeout_ns, on_deadline, m);
-	record_details(m);
+	record_soon(m); /* mostly QEMU answers before */
 	try_connect(m);
 }
 

@@ -24,6 +24,7 @@
 #define REWRITE_FIRST NS_PER_S
 #define REWRITE_LAST  (30 * NS_PER_S)
 #define RECORD_ROOM   (128u << 10) /* to make a record's text */
+#define SOON          (50 * NS_PER_MS)
 
 static void record_write(struct monitor *m);
 
@@ -104,6 +105,13 @@ void record_state(struct monitor *m, enum vm_state state)
 void record_details(struct monitor *m)
 {
 	record_changed(m, false);
+}
+
+void record_soon(struct monitor *m)
+{
+	m->dirty = true;
+	if (m->rewrite == NULL)
+		m->rewrite = loop_add_timer(m->loop, clock_now_ns() + SOON, on_rewrite, m);
 }
 
 void record_exit(struct monitor *m, enum vm_exit_cause cause, int status, int signal,

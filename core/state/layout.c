@@ -9,8 +9,10 @@
 #include <state/layout.h>
 
 #include <errno.h>
+#include <linux/fs.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -300,10 +302,36 @@ char *state_begun_path(const struct state *s, const char *project, const char *i
 	return state_path(s, "instances/%s/" BEGUN "%s", project, instance);
 }
 
+/* VMs have nothing to do with each other and their disks grow: ext4 is told to lay
+ * them out apart, as it does with what is below /home (chattr(1), T).  In one group
+ * a new file can cost a look at every file that was removed in the last minutes.
+ * Other file systems do not know the flag. */
+static void lay_out_apart(int dir)
+{
+	int flags;
+
+	if (ioctl(dir, FS_IOC_GETFLAGS, &flags) < 0)
+		return;
+	flags |= FS_TOPDIR_FL;
+	(void)ioctl(dir, FS_IOC_SETFLAGS, &flags);
+}
+
+static int open_project(const struct state *s, const char *project)
+{
+	int dir = state_open_dir(s, false, "instances/%s", project);
+
+	if (dir >= 0 || errno != ENOENT)
+		return dir;
+	dir = state_open_dir(s, true, "instances/%s", project);
+	if (dir >= 0)
+		lay_out_apart(dir);
+	return dir;
+}
+
 int state_begin_instance(const struct state *s, const char *project, const char *instance,
 			 int *ret_fd, struct holos_error **err)
 {
-	_cleanup_(closep) int dir = state_open_dir(s, true, "instances/%s", project);
+	_cleanup_(closep) int dir = open_project(s, project);
 	_cleanup_(freep) char *name = begun_name(instance);
 	int r, fd;
 

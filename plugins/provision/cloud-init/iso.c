@@ -14,10 +14,15 @@
 #include <archive.h>
 #include <archive_entry.h>
 #include <errno.h>
+#include <stdint.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include <unistd.h>
+
+#define MEMORY_DUE (64u << 20) /* a seed is smaller by far: it came in a message */
 
 struct target {
 	int fd;
@@ -59,6 +64,28 @@ static int add(struct archive *a, struct archive_entry *e, const struct ci_file 
 									    : ARCHIVE_FATAL;
 }
 
+/* libarchive gathers the files in an unlinked one of TMPDIR; there are keys among
+ * them, which memory is the better place for.  *ret_old is to be given back. */
+static void use_memory(char **ret_old)
+{
+	const char *old = getenv("TMPDIR");
+	struct statvfs room;
+
+	*ret_old = old != NULL ? strdup(old) : NULL;
+	if (access("/dev/shm", W_OK | X_OK) == 0 && statvfs("/dev/shm", &room) == 0 &&
+	    (uint64_t)room.f_bavail * room.f_frsize >= MEMORY_DUE)
+		(void)setenv("TMPDIR", "/dev/shm", 1);
+}
+
+static void use_again(char *old)
+{
+	if (old != NULL)
+		(void)setenv("TMPDIR", old, 1);
+	else
+		(void)unsetenv("TMPDIR");
+	free(old);
+}
+
 static int write_all(struct archive *a, struct archive_entry *e, struct target *t,
 		     const struct ci_file *files, size_t n)
 {
@@ -80,6 +107,18 @@ static int write_all(struct archive *a, struct archive_entry *e, struct target *
 	return archive_write_close(a);
 }
 
+static int write_from_memory(struct archive *a, struct archive_entry *e, struct target *t,
+			     const struct ci_file *files, size_t n)
+{
+	char *old;
+	int r;
+
+	use_memory(&old);
+	r = write_all(a, e, t, files, n);
+	use_again(old);
+	return r;
+}
+
 holos_status ci_iso_write(const struct holos_host *host, int fd, const struct ci_file *files,
 			  size_t n, holos_error *err)
 {
@@ -90,7 +129,7 @@ holos_status ci_iso_write(const struct holos_host *host, int fd, const struct ci
 
 	if (a == NULL || e == NULL) {
 		status = host->fail(err, HOLOS_E_NOMEM, 0, "no memory for the seed");
-	} else if (write_all(a, e, &t, files, n) < ARCHIVE_WARN) {
+	} else if (write_from_memory(a, e, &t, files, n) < ARCHIVE_WARN) {
 		const char *why = archive_error_string(a);
 
 		status = holos_failf(host, err, HOLOS_E_IO, archive_errno(a),
