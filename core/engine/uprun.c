@@ -17,6 +17,7 @@
 #include <engine/nics.h>
 #include <engine/up.h>
 #include <state/alive.h>
+#include <state/vmbrief.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -515,6 +516,25 @@ static void attach(struct up_vm *v, bool stop)
 		ask_reach(v);
 }
 
+/* It runs as it should and nobody waits for more: its record says all that its
+ * monitor would.  Looked at again, as it may have waited for its turn. */
+static bool runs_already(struct up_vm *v)
+{
+	struct up *u = v->up;
+	_cleanup_(closep) int dir =
+		state_open_dir(u->e->state, false, "instances/%s", u->project->name);
+	_cleanup_(vm_record_destroyp) struct vm_record *vm = NULL;
+	struct alive alive;
+
+	if (v->wants_ready || v->wants_completed || dir < 0 ||
+	    vm_brief_read(dir, v->plan->name, &alive, &vm) == 0 || !alive.monitor || !alive.qemu ||
+	    vm->state != VM_RUNNING)
+		return false;
+	v->phase = UP_STARTING;
+	on_vm(v, vm);
+	return true;
+}
+
 void up_stop_early(struct up_vm *v)
 {
 	v->began_ns = clock_now_ns();
@@ -540,6 +560,9 @@ void up_begin(struct up_vm *v)
 	case UP_NOTHING:
 		break;
 	case UP_KEEP:
+		if (!runs_already(v))
+			attach(v, false);
+		break;
 	case UP_LIVE:
 		attach(v, false);
 		break;

@@ -326,33 +326,31 @@ static struct json_object *encode(const struct project_record *r, struct json_ob
 	return obj;
 }
 
-/* Does the file hold this record already, but for its time? */
-static bool is_written(const struct state *s, const char *rel, struct json_object *obj)
+/* Does the file hold this text already, but for the time, which is its last member? */
+static bool is_written(const struct state *s, const char *rel, const char *text)
 {
-	_cleanup_(json_putp) struct json_object *old = NULL;
-	const char *at;
+	_cleanup_(strbuf_finish) struct strbuf old = STRBUF_INIT;
+	static const char last[] = "\"updated_at\": \"";
+	const char *end = text + strlen(text), *time = end;
+	size_t before;
 
-	if (jsonx_read_file(s->fd, rel, RECORD_MAX, &old, NULL) < 0)
-		return false;
-	at = jsonx_str(old, "updated_at", NULL);
-	if (at == NULL)
-		return false;
-	jsonx_set_str(obj, "updated_at", at);
-	return json_object_equal(old, obj) != 0;
+	while (time > text && strncmp(time, last, sizeof(last) - 1) != 0)
+		time--;
+	before = (size_t)(time - text);
+	return fs_read(s->fd, rel, RECORD_MAX, &old, NULL) == 0 &&
+	       old.len == (size_t)(end - text) && memcmp(old.s, text, before) == 0;
 }
 
 int project_record_write(const struct state *s, const struct project_record *r,
 			 struct json_object *snapshot, struct holos_error **err)
 {
 	char now[40];
-	_cleanup_(json_putp) struct json_object *obj = encode(r, snapshot, "");
+	_cleanup_(json_putp) struct json_object *obj = encode(r, snapshot, clock_rfc3339_now(now));
 	_cleanup_(freep) char *rel = xasprintf("projects/%s.json", r->name);
-	_cleanup_(freep) char *text = NULL;
+	_cleanup_(freep) char *text = jsonx_pretty(obj);
 
-	if (is_written(s, rel, obj))
+	if (is_written(s, rel, text))
 		return 0;
-	jsonx_set_str(obj, "updated_at", clock_rfc3339_now(now));
-	text = jsonx_pretty(obj);
 	if (fs_write_atomic(s->fd, rel, text, strlen(text), 0600, err) < 0)
 		return error_wrap(err, "state directory %s", s->dir);
 	jsonx_set(obj, "services", encode_services(r, NULL));

@@ -74,7 +74,9 @@ class CtrlCTest(FakeTest):
         self.wait_for(lambda: self.qemu_log("powerdown", "web-0"), "web-0 powers down")
         run.interrupt()
         self.assertEqual(run.finish(5).status, INTERRUPTED)
-        self.assertIn(self.statuses("demo")["web-0"], ("stopping", "stopped"))
+        # Its monitor writes that down while QEMU is being told.
+        self.wait_for(lambda: self.statuses("demo")["web-0"] in ("stopping", "stopped"),
+                      "web-0 is being stopped")
         self.wait_status("demo", "web-0", "stopped")
         self.ok("up")
         self.assert_statuses("demo", web_0="running", web_1="running", db_0="running")

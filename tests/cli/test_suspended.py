@@ -37,7 +37,24 @@ class SuspendedTest(FakeTest):
         self.refuse("stop")
 
     def test_up(self):
+        self.compose("""
+            name: demo
+            services:
+              web: {image: ./base.qcow2, stop_grace_period: 1s, vm: {cpus: 2}}
+            """)
         self.refuse("up")
+
+    def test_up_that_waits(self):
+        self.refuse("up", "--wait")
+
+    def test_up_with_nothing_to_do(self):
+        """The VM runs, whatever its monitor does."""
+        monitor, = self.monitors()
+        os.kill(monitor, signal.SIGSTOP)
+        try:
+            self.assertIn("already running", self.ok("up").err)
+        finally:
+            os.kill(monitor, signal.SIGCONT)
 
     def test_restart(self):
         self.refuse("restart")
