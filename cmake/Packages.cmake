@@ -5,7 +5,7 @@
 #   plugin-K-N      holos-plugin-K-N, as HOLOS_PLUGIN_PACKAGE_FORMAT says
 #   sdk             holos-plugin-dev
 #   meta            holos: nothing in it, depends on all that comes by default
-#   anything else   holos-NAME: a module of core (guest: libssh; fetch: libcurl)
+#   anything else   holos-NAME: a module of core (guest: libssh, libarchive; fetch: libcurl)
 #
 # Libraries are found by dpkg-shlibdeps for each package by itself, so that one is
 # needed only where something links it.  Plugins need the ABI, not a version.

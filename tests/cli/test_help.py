@@ -32,6 +32,8 @@ MISTAKES = {
     "logs": [["-n", "-5"], ["-n", "many"], ["nosuch"]],
     "port": [[], ["--index", "x", "web"]],
     "exec": [[]],
+    "cp": [[], ["a", "b"], ["a:x", "b:y"], ["a:x"], ["", "a:x"]],
+    "console": [[], ["--tail", "-1", "x"], ["--detach-keys", "ctrl-5", "x"]],
     "config": [["web"]],
     "verify": [[], ["--all", "x"]],
     "images": [["rn"], ["rm"], ["prune", "x"], ["--all"]],

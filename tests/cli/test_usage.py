@@ -4,7 +4,7 @@
 import holostest
 from holostest import FAILED, OK, PROGRAM, USAGE, FakeTest
 
-VERBS = "up run down ps start stop exec console logs validate plugins version help".split()
+VERBS = "up run down ps start stop exec console cp logs validate plugins version help".split()
 
 
 class HelpTest(FakeTest):

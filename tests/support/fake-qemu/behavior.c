@@ -23,6 +23,8 @@
  *   io_error_after_ms=N         pauses as on a full host disk
  *   internal_error_after_ms=N   stops as KVM does at what it cannot run
  *   ssh=banner|silent|close     what the forward of guest port 22 does
+ *   ssh_run=PROGRAM             executed with the VM's name for each connection to port 22,
+ *                               which is its standard input and output
  *   ports=answer|silent|close   what the others do
  *   console_lines=N             lines of boot output
  */
@@ -125,6 +127,10 @@ static int set_key(struct behavior *b, const char *key, const char *value)
 		char *to = *key == 'm' ? b->message : b->die_message;
 
 		snprintf(to, sizeof(b->message), "%s", value);
+		return 0;
+	}
+	if (!strcmp(key, "ssh_run")) {
+		snprintf(b->ssh_run, sizeof(b->ssh_run), "%s", value);
 		return 0;
 	}
 	if (!strcmp(key, "garbage_qmp") && !set_word(value, garbage, &word)) {

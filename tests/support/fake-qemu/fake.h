@@ -62,6 +62,7 @@ struct behavior {
 	enum garbage garbage_qmp;
 	enum reply ssh; /* REPLY_ANSWER: a banner */
 	enum reply ports;
+	char ssh_run[512];
 	char message[512];
 	char die_message[512];
 };

@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * net.c - user-mode networking's host side: forwarded ports are really bound.
- * Guest port 22 says an SSH banner, every other TCP port answers one HTTP
- * request with "fake NAME", a UDP port answers a datagram with the same.
+ * Guest port 22 says an SSH banner (or is a program of the test's), every other TCP port answers
+ * one HTTP request with "fake NAME", a UDP port answers a datagram with the same.
  */
 #include "fake.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -80,6 +83,29 @@ static void answer_http(void *data, int fd, short revents)
 		hang_up(fd);
 }
 
+/* A server of the test's own: our child, as the monitor ends orphans. */
+static void run_server(const struct fake *f, int client)
+{
+	const char *program = f->behavior.ssh_run;
+	int one = 1;
+	sigset_t none;
+
+	sigemptyset(&none);
+	signal(SIGCHLD, SIG_IGN); /* nobody here would wait for it */
+	if (fork() == 0) {
+		signal(SIGCHLD, SIG_DFL);
+		sigprocmask(SIG_SETMASK, &none, NULL);
+		/* As a server of its own does it. */
+		setsockopt(client, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		fcntl(client, F_SETFL, 0);
+		dup2(client, 0);
+		dup2(client, 1);
+		execl(program, program, f->name, (char *)NULL);
+		_exit(127);
+	}
+	close(client);
+}
+
 static void accept_one(void *data, int fd, short revents)
 {
 	static const char banner[] = "SSH-2.0-fake\r\n";
@@ -91,7 +117,9 @@ static void accept_one(void *data, int fd, short revents)
 	(void)revents;
 	if (client < 0)
 		return;
-	if (reply == REPLY_CLOSE) {
+	if (ssh && w->f->behavior.ssh_run[0]) {
+		run_server(w->f, client);
+	} else if (reply == REPLY_CLOSE) {
 		close(client);
 	} else if (reply == REPLY_SILENT) {
 		loop_add(client, POLLIN, drain, w->f);

@@ -47,7 +47,7 @@ LIBEXEC = os.environ["HOLOS_LINK_LIBEXEC"]
 PLUGINS = shared_objects(os.environ["HOLOS_LINK_PLUGINS"])
 MODULES = shared_objects(os.environ["HOLOS_LINK_MODULES"])
 PROGRAMS = [os.path.join(BIN, "holos"), os.path.join(LIBEXEC, "holos-monitor"),
-            os.path.join(LIBEXEC, "holos-worker")]
+            os.path.join(LIBEXEC, "holos-worker"), os.path.join(LIBEXEC, "holos-copy")]
 ALL = PROGRAMS + PLUGINS + MODULES
 
 
@@ -61,6 +61,9 @@ class Libraries(unittest.TestCase):
         if os.environ.get("HOLOS_LINK_STATIC"):
             self.skipTest("plugins are linked into it")
         self.assertLessEqual(needed(PROGRAMS[2]), CORE)
+
+    def test_copier_knows_tar_alone(self):
+        self.assertLessEqual(needed(PROGRAMS[3]), {"libjson-c", "libarchive"})
 
     def test_plugins_bring_what_they_need(self):
         for path in PLUGINS:
