@@ -218,6 +218,14 @@ int cli_project_name(const struct common *c, const struct state *s, char **ret,
  * meant here.  The caller frees *ret_project. */
 int cli_resolve(const struct common *c, const struct state *s, const struct strv *operands,
 		char **ret_project, char *const **ret_rest, struct holos_error **err);
+/* The same for a verb that reads: the project as it is, and the services and instances
+ * that were named, which are there (NULL or empty: all are meant).  The caller owns the
+ * state and the project; the names are borrowed from the operands. */
+int cli_read_members(const struct common *c, const struct strv *operands, struct state **ret_state,
+		     struct project_status **ret, char *const **ret_names,
+		     struct holos_error **err);
+/* Is the VM, or its service, one of these? */
+bool cli_is_named(const struct vm_status *v, char *const *names);
 /* Is there a project of this name (a record or instances)? */
 bool cli_is_project(const struct state *s, const char *name);
 /* After up, start, stop, run: the contract's tables. */

@@ -23,7 +23,7 @@
 #define GONE_MS 1000
 
 struct follow {
-	const struct logs *l;
+	struct logs *l;
 	int notify;
 	int project_watch;
 	struct log_file **files;
@@ -33,7 +33,7 @@ struct follow {
 
 static void heading(struct follow *w, const struct log_file *f)
 {
-	if (w->last != NULL && strcmp(w->last, f->name) != 0)
+	if (!w->l->prefix && w->last != NULL && strcmp(w->last, f->name) != 0)
 		printf("==> %s <==\n", f->name);
 	w->last = f->name;
 }
@@ -83,7 +83,7 @@ static void drain(struct follow *w, struct log_file *f)
 	    (is_new(f, copy, &copied) && copied.st_size >= f->at && st.st_size < copied.st_size)) {
 		if (copy >= 0 && copied.st_size > f->at) {
 			heading(w, f);
-			log_print(w->l, copy, &f->at);
+			log_print(w->l, f, copy, &f->at, -1);
 		}
 		if (copy >= 0)
 			remember_copy(f, &copied);
@@ -92,7 +92,7 @@ static void drain(struct follow *w, struct log_file *f)
 	if (st.st_size == f->at)
 		return;
 	heading(w, f);
-	log_print(w->l, f->fd, &f->at);
+	log_print(w->l, f, f->fd, &f->at, -1);
 }
 
 static void watch_file(struct follow *w, struct log_file *f)
@@ -139,6 +139,7 @@ static void watch_instance(struct follow *w, struct log_file *f)
 static void gone(struct follow *w, struct log_file *f)
 {
 	drain(w, f); /* its last words */
+	log_print_rest(w->l, f);
 	if (f->dir_watch >= 0)
 		(void)inotify_rm_watch(w->notify, f->dir_watch); /* it lives on under a new name */
 	f->dir_watch = -1;
@@ -159,7 +160,12 @@ static void made(struct follow *w, const char *instance)
 	}
 	if (f == NULL) {
 		f = ARRAY_PUSH(*w->files, *w->n, *w->cap);
-		*f = (struct log_file){ .name = xstrdup(instance), .fd = -1 };
+		*f = (struct log_file){ .name = xstrdup(instance),
+					.fd = -1,
+					.number = (unsigned)*w->n - 1,
+					.live = true };
+		if ((int)strlen(instance) > w->l->width)
+			w->l->width = (int)strlen(instance);
 	} else {
 		gone(w, f);
 	}
@@ -234,7 +240,7 @@ static int run(struct follow *w, struct holos_error **err)
 	}
 }
 
-int logs_follow(const struct logs *l, struct log_file **files, size_t *n, size_t *cap,
+int logs_follow(struct logs *l, struct log_file **files, size_t *n, size_t *cap,
 		struct holos_error **err)
 {
 	_cleanup_(closep) int notify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -248,6 +254,7 @@ int logs_follow(const struct logs *l, struct log_file **files, size_t *n, size_t
 		watch_instance(&w, &(*files)[i]);
 		watch_file(&w, &(*files)[i]);
 		know_copy(&w, &(*files)[i]);
+		(*files)[i].live = true;
 		w.last = (*files)[i].name;
 	}
 	return run(&w, err);

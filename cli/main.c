@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -56,6 +57,14 @@ static void open_standard(void)
 	close(fd);
 }
 
+/* Has whoever read stdout (`holos ps | head -1`) gone?  What they wanted they had. */
+static bool nobody_reads(void)
+{
+	struct pollfd p = { .fd = STDOUT_FILENO };
+
+	return poll(&p, 1, 0) == 1 && (p.revents & POLLERR) != 0;
+}
+
 int main(int argc, char **argv)
 {
 	_cleanup_(error_destroyp) struct holos_error *err = NULL;
@@ -68,7 +77,7 @@ int main(int argc, char **argv)
 	live_end();
 	if (err != NULL)
 		print_error(err);
-	if (fflush(stdout) != 0 && r >= 0) {
+	if ((fflush(stdout) != 0 || ferror(stdout)) && r >= 0 && !nobody_reads()) {
 		fputs("holos: cannot write to standard output\n", stderr);
 		return ERR_FAILED;
 	}

@@ -146,6 +146,43 @@ int cli_resolve(const struct common *c, const struct state *s, const struct strv
 	return 0;
 }
 
+bool cli_is_named(const struct vm_status *v, char *const *names)
+{
+	if (names == NULL || names[0] == NULL)
+		return true;
+	for (; *names != NULL; names++) {
+		if (strcmp(*names, v->service) == 0 || strcmp(*names, v->name) == 0)
+			return true;
+	}
+	return false;
+}
+
+int cli_read_members(const struct common *c, const struct strv *operands, struct state **ret_state,
+		     struct project_status **ret, char *const **ret_names, struct holos_error **err)
+{
+	_cleanup_(freep) char *dir = state_default_dir(c->state_dir);
+	_cleanup_(state_closep) struct state *s = NULL;
+	_cleanup_(project_status_destroyp) struct project_status *p = NULL;
+	_cleanup_(freep) char *name = NULL;
+	char *const *names = NULL;
+	int r = state_open(dir, false, &s, err);
+
+	if (r == 0)
+		r = cli_resolve(c, s, operands, &name, &names, err);
+	if (r == 0 && !cli_is_project(s, name))
+		r = error_set(err, ERR_FAILED, "project \"%s\" not found", name);
+	if (r == 0)
+		r = project_status_read(s, name, &p, err);
+	for (char *const *n = names; r == 0 && n != NULL && *n != NULL; n++)
+		r = project_status_find(p, *n, err);
+	if (r < 0)
+		return r;
+	*ret_state = steal_ptr(&s);
+	*ret = steal_ptr(&p);
+	*ret_names = names;
+	return 0;
+}
+
 /* ---- instances -------------------------------------------------------------------------- */
 
 static int no_such_instance(const struct project_status *p, const char *name,

@@ -56,7 +56,7 @@ static void show_tail(const struct state *s, const struct enter_target *t, uint6
 
 	if (lines != 0 && log_open(&l, &f) && fstat(f.fd, &st) == 0) {
 		f.at = log_tail(f.fd, st.st_size, lines);
-		log_print(&l, f.fd, &f.at);
+		log_print(&l, &f, f.fd, &f.at, -1);
 	}
 	fflush(stdout);
 	log_file_finish(&f);

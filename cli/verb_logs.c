@@ -1,135 +1,63 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
- * verb_logs.c - holos logs: the ends of files, in constant memory.  On a terminal
- * what a guest printed is made harmless.  follow.c follows.
+ * verb_logs.c - holos logs: what of which files.  logprint.c prints, follow.c
+ * follows.
  */
 #include <base/alloc.h>
+#include <base/clock.h>
 #include <base/units.h>
 #include <cli.h>
 #include <logs.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define BLOCK 65536
+#define ALL_LINES INT64_MAX
 
 struct logs_options {
 	struct common common;
-	const char *lines;
-	bool follow, qemu, monitor;
+	const char *lines, *since, *until;
+	bool follow, qemu, monitor, provision, times, no_colour, no_prefix;
 };
 
-/* Colours and cursor keys stay out of the reader's terminal: everything but
- * text, newline and tab becomes visible. */
-static void put(const struct logs *l, const char *data, size_t n)
+/* The bytes that --since and --until leave, and of these the last n lines. */
+static void find_range(const struct logs *l, const struct log_file *f, off_t size, uint64_t n,
+		       off_t *ret_begin, off_t *ret_end)
 {
-	if (!l->tty) {
-		fwrite(data, 1, n, stdout);
-		return;
-	}
-	for (size_t i = 0; i < n;) {
-		size_t len = printable_char(data + i, n - i);
-		char c = data[i];
+	uint64_t begin = 0, end = UINT64_MAX;
 
-		if (len != 0)
-			fwrite(data + i, 1, len, stdout);
-		else if (c == '\n' || c == '\t')
-			putchar(c);
-		else if (c == 0x1b)
-			fputs("^[", stdout);
-		else if (c != '\r')
-			putchar('?');
-		i += len != 0 ? len : 1;
+	if (strcmp(l->file, "console.log") == 0) {
+		console_times_range(f->notes, f->n_notes, l->since, l->until, &begin, &end);
+		if (l->since != 0 && f->written < l->since)
+			begin = (uint64_t)size;
 	}
+	*ret_end = end < (uint64_t)size ? (off_t)end : size;
+	*ret_begin = n != ALL_LINES ? log_tail(f->fd, *ret_end, n) : 0;
+	if (begin > (uint64_t)*ret_begin)
+		*ret_begin = begin < (uint64_t)*ret_end ? (off_t)begin : *ret_end;
 }
 
-off_t log_tail(int fd, off_t size, uint64_t n)
-{
-	_cleanup_(freep) char *buf = xmalloc(BLOCK);
-	off_t at = size;
-	uint64_t seen = 0;
-
-	if (n == 0)
-		return size;
-	while (at > 0) {
-		size_t want = at > BLOCK ? BLOCK : (size_t)at;
-		ssize_t got = pread(fd, buf, want, at - (off_t)want);
-
-		if (got <= 0)
-			return at;
-		for (ssize_t i = got; i-- > 0;) {
-			off_t where = at - (off_t)want + i;
-
-			/* The newline at the very end ends the last line. */
-			if (buf[i] == '\n' && where != size - 1 && ++seen == n)
-				return where + 1;
-		}
-		at -= (off_t)want;
-	}
-	return 0;
-}
-
-void log_print(const struct logs *l, int fd, off_t *at)
-{
-	_cleanup_(freep) char *buf = xmalloc(BLOCK);
-	ssize_t n;
-
-	while ((n = pread(fd, buf, BLOCK, *at)) > 0) {
-		put(l, buf, (size_t)n);
-		*at += n;
-	}
-}
-
-bool log_open(const struct logs *l, struct log_file *f)
-{
-	_cleanup_(closep) int dir =
-		state_open_dir(l->state, false, "instances/%s/%s", l->project, f->name);
-	struct stat st;
-
-	f->fd = dir >= 0 ? openat(dir, l->file, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW)
-			 : -1;
-	if (f->fd >= 0 && fstat(f->fd, &st) == 0 && !S_ISREG(st.st_mode)) {
-		closep(&f->fd); /* a device or the like may have no end */
-		f->fd = -1;
-		errno = ENOTSUP;
-	}
-	return f->fd >= 0;
-}
-
-void log_file_finish(struct log_file *f)
-{
-	closep(&f->fd);
-	free(f->name);
-}
-
-static void show_tail(const struct logs *l, struct log_file *f, uint64_t n)
+static void show_tail(struct logs *l, struct log_file *f, uint64_t n)
 {
 	struct stat st;
+	off_t end;
 
-	printf("==> %s <==\n", f->name);
+	if (!l->prefix)
+		printf("==> %s <==\n", f->name);
 	if (!log_open(l, f) || fstat(f->fd, &st) < 0) {
 		fflush(stdout);
 		fprintf(stderr, "  (cannot read log: %s/instances/%s/%s/%s: %s)\n", l->state->dir,
 			l->project, f->name, l->file, strerror(errno));
 		return;
 	}
-	f->at = log_tail(f->fd, st.st_size, n);
-	log_print(l, f->fd, &f->at);
-}
-
-bool logs_wanted(const struct logs *l, const char *instance)
-{
-	char service[64];
-	unsigned index;
-
-	if (!state_split_instance(instance, service, &index))
-		return false;
-	return l->what == NULL || strcmp(service, l->what) == 0 ||
-	       (!l->is_service && strcmp(instance, l->what) == 0);
+	find_range(l, f, st.st_size, n, &f->at, &end);
+	log_print(l, f, f->fd, &f->at, end);
+	f->at = st.st_size;
+	if (!l->prefix)
+		log_print_rest(l, f);
 }
 
 static int show(struct logs *l, const struct logs_options *o, const struct project_status *p,
@@ -155,15 +83,72 @@ static int show(struct logs *l, const struct logs_options *o, const struct proje
 			r = error_set(err, ERR_FAILED, "\"%s\" has no instances", l->what);
 	}
 	for (size_t i = 0; i < count; i++) {
+		int width = (int)strlen(files[i].name);
+
+		files[i].number = (unsigned)i;
+		l->width = width > l->width ? width : l->width;
+	}
+	for (size_t i = 0; i < count; i++) {
 		show_tail(l, &files[i], n);
-		puts("");
+		if (!l->prefix)
+			puts("");
 	}
 	if (r == 0 && o->follow)
 		r = logs_follow(l, &files, &count, &cap, err);
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
+		log_print_rest(l, &files[i]);
 		log_file_finish(&files[i]);
+	}
 	free(files);
 	return r;
+}
+
+/* "10m" ago, or a time: ns since 1970. */
+static int parse_time(const char *name, const char *text, int64_t *ret, struct holos_error **err)
+{
+	struct timespec t, now;
+	uint64_t ago;
+
+	if (text == NULL)
+		return 0;
+	clock_gettime(CLOCK_REALTIME, &now);
+	if (units_parse_duration(text, &ago) == 0) {
+		*ret = (int64_t)now.tv_sec * (int64_t)NS_PER_S + now.tv_nsec - (int64_t)ago;
+		return 0;
+	}
+	if (clock_parse_rfc3339(text, &t) < 0)
+		return error_set(err, ERR_USAGE,
+				 "--%s %s: must be a duration such as 10m, or a time such as "
+				 "2026-11-23T16:00:00Z",
+				 name, text);
+	*ret = (int64_t)t.tv_sec * (int64_t)NS_PER_S + t.tv_nsec;
+	return 0;
+}
+
+static const char *which_file(const struct logs_options *o, struct holos_error **err)
+{
+	if (o->qemu + o->monitor + o->provision > 1) {
+		error_set(err, ERR_USAGE, "--qemu, --monitor and --provision: one of them");
+		return NULL;
+	}
+	return o->qemu        ? "qemu.log"
+	       : o->monitor   ? "monitor.log"
+	       : o->provision ? "provision.log"
+			      : "console.log";
+}
+
+/* Who may be several gets the name before each line when they are followed. */
+static void choose_form(const struct logs_options *o, const char *what, struct logs *l)
+{
+	const char *no_colour = getenv("NO_COLOR");
+	char service[64];
+	unsigned index;
+	bool one = what != NULL && state_split_instance(what, service, &index);
+
+	l->tty = isatty(STDOUT_FILENO);
+	l->times = o->times;
+	l->prefix = o->follow && !one && !o->no_prefix;
+	l->colour = l->tty && !o->no_colour && (no_colour == NULL || *no_colour == '\0');
 }
 
 static int logs(const struct logs_options *o, const struct strv *operands, struct holos_error **err)
@@ -173,14 +158,20 @@ static int logs(const struct logs_options *o, const struct strv *operands, struc
 	_cleanup_(project_status_destroyp) struct project_status *p = NULL;
 	_cleanup_(freep) char *name = NULL;
 	char *const *rest = NULL;
-	struct logs l = { .tty = isatty(STDOUT_FILENO) };
-	int64_t n = 50;
-	int r = options_at_most(operands, 2, err);
+	struct logs l = { .file = which_file(o, err) };
+	int64_t n = o->since != NULL || o->until != NULL ? ALL_LINES : 50;
+	int r = l.file != NULL ? options_at_most(operands, 2, err) : -ERR_USAGE;
 
 	if (r == 0 && o->lines != NULL && strcmp(o->lines, "all") == 0)
-		n = INT64_MAX;
+		n = ALL_LINES;
 	else if (r == 0 && o->lines != NULL && units_parse_int(o->lines, 0, INT64_MAX, &n) < 0)
 		r = error_set(err, ERR_USAGE, "-n %s: must be a number of lines, or all", o->lines);
+	if (r == 0)
+		r = parse_time("since", o->since, &l.since, err);
+	if (r == 0)
+		r = parse_time("until", o->until, &l.until, err);
+	if (r == 0 && o->follow && o->until != NULL)
+		r = error_set(err, ERR_USAGE, "--follow goes on, and --until ends: one of them");
 	if (r == 0)
 		r = state_open(dir, false, &s, err);
 	if (r < 0)
@@ -195,7 +186,7 @@ static int logs(const struct logs_options *o, const struct strv *operands, struc
 	l.state = s;
 	l.project = name;
 	l.what = rest != NULL ? rest[0] : NULL;
-	l.file = o->qemu ? "qemu.log" : o->monitor ? "monitor.log" : "console.log";
+	choose_form(o, l.what, &l);
 	if (!cli_is_project(s, name))
 		return error_set(err, ERR_FAILED, "project \"%s\" not found", name);
 	r = project_status_read(s, name, &p, err);
@@ -211,9 +202,20 @@ int verb_logs(const struct verb *v, int argc, char **argv, struct holos_error **
 		OPTIONS_PROJECT(l.common),
 		{ "lines", 'n', OPTION_VALUE, &l.lines, "N",
 		  "how many lines (default 50), or all" },
+		{ "tail", 0, OPTION_VALUE, &l.lines, "N", NULL }, /* as compose calls it */
 		{ "follow", 'F', OPTION_FLAG, &l.follow, NULL, "go on printing what comes" },
+		{ "since", 0, OPTION_VALUE, &l.since, "MOMENT",
+		  "what was said since then: a time, or 10m" },
+		{ "until", 0, OPTION_VALUE, &l.until, "MOMENT", "what was said until then" },
+		{ "timestamps", 't', OPTION_FLAG, &l.times, NULL,
+		  "when it was said, before each line" },
 		{ "qemu", 0, OPTION_FLAG, &l.qemu, NULL, "what QEMU said" },
 		{ "monitor", 0, OPTION_FLAG, &l.monitor, NULL, "what the VM's monitor said" },
+		{ "provision", 0, OPTION_FLAG, &l.provision, NULL,
+		  "what became of the first boot's steps" },
+		{ "no-color", 0, OPTION_FLAG, &l.no_colour, NULL, "no colours" },
+		{ "no-log-prefix", 0, OPTION_FLAG, &l.no_prefix, NULL,
+		  "no instance's name before each line" },
 		OPTIONS_STATE(l.common),
 		OPTIONS_END,
 	};
@@ -231,9 +233,16 @@ const struct verb entry_logs = {
 	.summary = "show what a VM's console said",
 	.run = verb_logs,
 	.group = GROUP_LOOK,
+	.more = "Without --follow, one part for each VM; with it, lines of all of them as they "
+		"come, with the VM's name before each. It goes on over restarts and over the "
+		"rotation of the log.\n\n"
+		"Times of what a console said are exact to 30 seconds, and to the moment for "
+		"what comes while it is followed.",
 	.examples = {
 		{ "holos logs web", "the last 50 lines of each replica" },
 		{ "holos logs -F -n 0", "what comes from now on, of all VMs" },
+		{ "holos logs --since 10m -t", "of the last ten minutes, with times" },
 		{ "holos logs --qemu web-1", "why QEMU did not start" },
+		{ "holos logs --provision web", "what the first boot did" },
 	},
 };

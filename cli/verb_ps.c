@@ -38,22 +38,11 @@ static bool matches_filters(const struct ps *o, const char *kind, const char *va
 	return !any;
 }
 
-static bool matches_names(const struct vm_status *v, char *const *names)
-{
-	if (names == NULL || names[0] == NULL)
-		return true;
-	for (; *names != NULL; names++) {
-		if (strcmp(*names, v->service) == 0 || strcmp(*names, v->name) == 0)
-			return true;
-	}
-	return false;
-}
-
 static bool wanted(void *data, const struct vm_status *v)
 {
 	const struct ps *o = data;
 
-	return matches_names(v, o->names) &&
+	return cli_is_named(v, o->names) &&
 	       matches_filters(o, "status", vm_state_name(v->vm->state)) &&
 	       matches_filters(o, "health", vm_health_name(v->vm->health));
 }

@@ -31,6 +31,7 @@ static const struct {
 	{ "INSTANCE", WORDS_INSTANCE, NULL },
 	{ "K", 0, NULL },
 	{ "KEYS", 0, NULL },
+	{ "MOMENT", 0, NULL },
 	{ "N", 0, NULL },
 	{ "NAME", 0, NULL },
 	{ "OS", 0, "systemd openrc" },

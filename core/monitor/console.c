@@ -13,6 +13,7 @@
 #include <base/clock.h>
 #include <base/fs.h>
 #include <monitor/monitor.h>
+#include <state/consoletimes.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -93,6 +94,15 @@ static int rotate(struct monitor *m, struct holos_error **err)
 	return 0;
 }
 
+/* For who asks since when a guest says something. */
+static void note_size(const struct monitor *m)
+{
+	struct stat st;
+
+	if (fstatat(m->dirfd, CONSOLE, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISREG(st.st_mode))
+		console_times_add(m->dirfd, (uint64_t)st.st_size);
+}
+
 static void look(void *data)
 {
 	_cleanup_(error_destroyp) struct holos_error *err = NULL;
@@ -104,6 +114,7 @@ static void look(void *data)
 	    (uint64_t)st.st_size > m->launch->console_max && m->launch->console_max != 0 &&
 	    rotate(m, &err) < 0)
 		fprintf(stderr, "holos-monitor: %s\n", err->message); /* next time */
+	note_size(m);
 	m->console_timer = loop_add_timer(m->loop, clock_now_ns() + LOOK_EVERY, look, m);
 }
 
@@ -115,6 +126,8 @@ void console_watch(struct monitor *m)
 
 void console_finish(struct monitor *m)
 {
+	if (m->console_timer != NULL)
+		note_size(m); /* QEMU has ended: the last words */
 	loop_remove_timer(m->console_timer);
 	m->console_timer = NULL;
 }

@@ -21,6 +21,8 @@ class FollowTest(FakeTest):
         super().setUp()
         self.compose(PAIR % 1)
         self.ok("up")
+        self.say("web-0", "\n")  # whatever was begun
+        self.say("db-0", "\n")
 
     def say(self, instance, text):
         with open(os.path.join(self.instance_dir("demo", instance), "console.log"), "a") as f:
@@ -41,7 +43,12 @@ class FollowTest(FakeTest):
         self.say("web-0", "from web\n")
         self.says(run, "from web\n")
         self.say("db-0", "from db\n")
-        self.says(run, "==> db-0 <==\nfrom db\n")
+        self.says(run, "db-0  | from db\n")
+        self.say("db-0", "half a ")
+        self.say("web-0", "a whole one\n")
+        self.says(run, "web-0 | a whole one\n")
+        self.say("db-0", "line\n")
+        self.says(run, "db-0  | half a line\n")
         self.ok("down")
         self.assertEqual(run.finish().status, OK)
 
@@ -62,7 +69,7 @@ class FollowTest(FakeTest):
 
     def test_rotation(self):
         """Copied and truncated, as the monitor does: nothing twice, nothing lost."""
-        run = self.follow("web")
+        run = self.follow("web-0")
         path = os.path.join(self.instance_dir("demo", "web-0"), "console.log")
         for i in range(5):
             self.say("web-0", "filler\n" * 10000 + f"before {i}\n")  # it rotates what is long
@@ -77,7 +84,7 @@ class FollowTest(FakeTest):
 
     def test_rotated_between_two_looks(self):
         """It was as long again as it had been: nothing seemed to have come."""
-        run = self.follow("web")
+        run = self.follow("web-0")
         path = os.path.join(self.instance_dir("demo", "web-0"), "console.log")
         os.truncate(path, 0)
         self.say("web-0", "same 0\n")
@@ -104,9 +111,8 @@ class FollowTest(FakeTest):
         run = self.follow("web")
         self.compose(PAIR % 2)
         self.ok("up")
-        self.say("web-1", "a second one\n")
-        self.says(run, "==> web-1 <==\n")
-        self.says(run, "a second one\n")
+        self.say("web-1", "\na second one\n")
+        self.says(run, "web-1 | a second one\n")
 
     def test_nobody_reads(self):
         read, write = os.pipe()
