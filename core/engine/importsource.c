@@ -145,32 +145,54 @@ static int list(const struct virsh *v, bool autostarted, struct strv *ret, struc
 	return r;
 }
 
-static int add_domain(struct import *im, const struct virsh *v, const char *name, bool autostart,
-		      struct holos_error **err)
+struct domains {
+	struct import *im;
+	struct virsh virsh;
+	struct strv autostarted;
+	bool asked; /* for them */
+	import_warn_fn *warn;
+	void *data;
+};
+
+/* Asked when a domain was there: what is wrong with virsh has been told by then. */
+static bool starts_with_host(struct domains *d, const char *name)
+{
+	_cleanup_(error_destroyp) struct holos_error *why = NULL;
+
+	if (!d->asked && list(&d->virsh, true, &d->autostarted, &why) < 0) {
+		_cleanup_(freep) char *text = xasprintf(
+			"cannot tell which domains start with the host: %s", why->message);
+
+		d->warn(d->data, text);
+	}
+	d->asked = true;
+	return strv_has(&d->autostarted, name);
+}
+
+static int add_domain(struct domains *d, const char *name, struct holos_error **err)
 {
 	/* A name may look like an option. */
 	const char *plain[] = { "dumpxml", name, NULL };
 	const char *marked[] = { "dumpxml", "--domain", name, NULL };
 	_cleanup_(strbuf_finish) struct strbuf out = STRBUF_INIT;
 	_cleanup_(freep) char *what = xasprintf("domain \"%s\"", name);
-	int r = run(v, name[0] == '-' ? marked : plain, &out, err);
+	int r = run(&d->virsh, name[0] == '-' ? marked : plain, &out, err);
 
 	if (r < 0)
 		return error_wrap(err, "%s", what);
 	if (out.len >= VIRSH_OUT_MAX)
 		return error_set(err, ERR_FAILED, "%s: its XML is larger than %u KiB", what,
 				 VIRSH_OUT_MAX >> 10);
-	return import_add_text(im, what, out.s != NULL ? out.s : "", out.len, autostart, err);
+	return import_add_text(d->im, what, out.s != NULL ? out.s : "", out.len,
+			       starts_with_host(d, name), err);
 }
 
 int import_virsh(struct import *im, const char *connect, const char *const *names, bool all,
 		 import_warn_fn *warn, void *data, struct holos_error **err)
 {
 	_cleanup_(freep) char *program = fs_find_program("virsh");
-	const struct virsh v = { program, connect };
+	struct domains d = { .im = im, .virsh = { program, connect }, .warn = warn, .data = data };
 	_cleanup_(strv_finish) struct strv domains = STRV_INIT;
-	_cleanup_(strv_finish) struct strv autostarted = STRV_INIT;
-	_cleanup_(error_destroyp) struct holos_error *why = NULL;
 	int r = 0;
 
 	if (program == NULL) {
@@ -180,19 +202,14 @@ int import_virsh(struct import *im, const char *connect, const char *const *name
 		return -ERR_HOST;
 	}
 	if (all)
-		r = list(&v, false, &domains, err);
+		r = list(&d.virsh, false, &domains, err);
 	for (; !all && *names != NULL; names++)
 		strv_add(&domains, *names);
 	if (r == 0 && domains.n == 0)
 		r = error_set(err, ERR_FAILED, "libvirt knows no domains%s%s",
 			      connect != NULL ? " at " : "", connect != NULL ? connect : "");
-	if (r == 0 && list(&v, true, &autostarted, &why) < 0) {
-		_cleanup_(freep) char *text = xasprintf(
-			"cannot tell which domains start with the host: %s", why->message);
-
-		warn(data, text);
-	}
 	for (size_t i = 0; i < domains.n && r == 0; i++)
-		r = add_domain(im, &v, domains.v[i], strv_has(&autostarted, domains.v[i]), err);
+		r = add_domain(&d, domains.v[i], err);
+	strv_finish(&d.autostarted);
 	return r;
 }

@@ -47,6 +47,7 @@ static void add_machine(const struct plan_argv_input *in, struct strv *v)
 	const struct vm_spec *vm = &in->vm->service->vm;
 	const char *machine = vm->machine != NULL ? vm->machine : "q35";
 	const char *cpu = vm->cpu_model;
+	_cleanup_(freep) char *max = NULL;
 
 	add(v, "-name", in->vm->name);
 	add(v, "-uuid", in->uuid);
@@ -58,8 +59,10 @@ static void add_machine(const struct plan_argv_input *in, struct strv *v)
 	} else {
 		add(v, "-machine", machine);
 		add(v, "-accel", "tcg,thread=multi");
-		if (cpu != NULL && strcmp(cpu, "host") == 0) /* exists with KVM only */
-			cpu = "max";
+		/* "host" exists with KVM only; its flags do with both. */
+		if (cpu != NULL && strncmp(cpu, "host", 4) == 0 &&
+		    (cpu[4] == '\0' || cpu[4] == ','))
+			cpu = max = xasprintf("max%s", cpu + 4);
 	}
 	add(v, "-cpu", cpu != NULL ? cpu : in->kvm ? "host" : "max");
 	strv_add(v, "-smp");

@@ -55,7 +55,9 @@ class FilesTest(ImportTest):
 
     def test_what_is_imported_starts(self):
         done = self.ok("import", "--xml", "-", "--project", "demo",
-                       input=self.domain("web", "<title>My web</title>"))
+                       input=self.domain("web", "<title>My web</title><cpu mode='host-model'>"
+                                         "<feature policy='disable' name='hle'/></cpu>"))
+        self.assertIn("cpu_model: host,hle=off\n", done.out)
         self.assertIn("  # My web\n  web:\n", done.out)
         self.write("holos.yaml", done.out)
         self.ok("up", cwd=self.work)
@@ -63,6 +65,8 @@ class FilesTest(ImportTest):
         argv = self.argv("web-0")
         self.assertEqual(argv[argv.index("-smp") + 1], "2")
         self.assertEqual(argv[argv.index("-m") + 1], "1024")
+        # Without KVM there is no "host", and its flags stay.
+        self.assertEqual(argv[argv.index("-cpu") + 1], "max,hle=off")
 
     def test_to_a_file(self):
         path = self.write("web.xml", self.domain("Web 1"))
@@ -208,8 +212,10 @@ esac
         self.fake_virsh('echo "error: failed to connect" >&2; echo "error: no socket" >&2; exit 1')
         out = os.path.join(self.work, "out.yaml")
         for args in ["web"], ["--all"]:
-            self.fails(FAILED, "import", *args, "-o", out,
-                       match="exited with status 1: error: failed to connect error: no socket")
+            result = self.fails(
+                FAILED, "import", *args, "-o", out,
+                match="exited with status 1: error: failed to connect error: no socket")
+            self.assertNotIn("warning", result.err)
         self.assertFalse(os.path.exists(out))
 
     def test_one_that_fails_fails_all(self):
