@@ -5,6 +5,7 @@
 #ifndef CLI_CLI_H
 #define CLI_CLI_H
 
+#include <base/printable.h>
 #include <base/error.h>
 #include <base/strv.h>
 #include <compose/project.h>
@@ -154,11 +155,6 @@ int option_grace(const char *text, struct stop_options *o, struct holos_error **
 /* Print the chain and its hints to stderr. */
 void print_error(const struct holos_error *err);
 void print_warning(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
-/* The bytes of the character at text that a terminal may be shown; 0: none, it
- * is a control character or no UTF-8. */
-size_t printable_char(const char *text, size_t len);
-/* Text of a guest or a plugin, made harmless for a terminal; the caller frees. */
-char *printable(const char *text);
 /* Pretty, with a newline, to stdout; takes obj over. */
 void print_json(struct json_object *obj);
 

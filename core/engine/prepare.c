@@ -31,6 +31,7 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SEED_FILE    "seed.iso"
@@ -355,6 +356,7 @@ static int write_seed(struct prepare *p, const struct plan_vm *vm,
 	struct plan_steps_input in = { .plan = p->plan,
 				       .vm = vm,
 				       .instance_id = instance_id,
+				       .made_at = time(NULL),
 				       .user = rec->user,
 				       .init = rec->init != NULL ? rec->init : "systemd",
 				       .project_key = p->project_key,

@@ -15,6 +15,7 @@
 #include <engine/attach.h>
 #include <engine/nics.h>
 #include <engine/prepare.h>
+#include <engine/provisioned.h>
 #include <engine/stop.h>
 #include <engine/volumes.h>
 #include <monitor/launch.h>
@@ -42,6 +43,7 @@ struct restart_vm {
 	struct monitor_conn *conn;
 	unsigned attached;
 	uint64_t began_ns;
+	char *told; /* the step of its provisioning that was told last */
 };
 
 struct restart {
@@ -94,10 +96,21 @@ static void reached(struct restart_vm *v, enum phase phase, const char *word)
 static void on_vm(void *data, const struct vm_record *vm)
 {
 	struct restart_vm *v = data;
+	_cleanup_(error_destroyp) struct holos_error *why = NULL;
 
 	if (v->phase == RS_STARTING && (vm->state == VM_RUNNING || vm->state == VM_PAUSED))
 		reached(v, RS_RUNNING, "running");
 	if (v->phase != RS_RUNNING)
+		return;
+	if (v->wants_ready &&
+	    provisioned_check(v->run->project->name, v->status->name, vm, &why) < 0) {
+		fail(v, &why);
+		provisioned_tell(v->run->e, v->status->name, vm);
+		return;
+	}
+	if (v->wants_ready &&
+	    provisioned_waits(v->run->e, v->status->name, vm, v->began_ns, &v->told) &&
+	    (!v->checked || vm->health == VM_HEALTH_HEALTHY))
 		return;
 	if (!v->checked) {
 		if (vm->reachable || engine_health_bypassed())
@@ -538,8 +551,10 @@ int engine_restart(struct engine *e, const char *project, const struct restart_o
 		s.n = s.project->n_vms;
 		r = run(&s);
 	}
-	for (size_t i = 0; s.vms != NULL && i < s.n; i++)
+	for (size_t i = 0; s.vms != NULL && i < s.n; i++) {
 		monitor_conn_destroy(s.vms[i].conn);
+		free(s.vms[i].told);
+	}
 	free(s.vms);
 	project_status_destroy(s.project);
 	state_unlock(s.lock);

@@ -262,6 +262,7 @@ static void finish(struct up *u)
 {
 	for (size_t i = 0; i < u->n; i++) {
 		instance_record_destroy(u->vms[i].rec);
+		free(u->vms[i].told);
 		plan_diffs_finish(&u->vms[i].diffs);
 	}
 	for (size_t i = 0; u->bases != NULL && i < u->project->n_services; i++)

@@ -69,6 +69,7 @@ struct up_vm {
 	const struct up_vm *needed;  /* the failed one for which it was not started */
 	struct instance_record *rec; /* once created or read */
 	struct monitor_conn *conn;
+	char *told;        /* the step of its provisioning that was told last */
 	unsigned attempts; /* starts that a taken port spoilt */
 	unsigned attached; /* monitors of it that died on us */
 	uint64_t began_ns;

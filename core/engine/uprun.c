@@ -15,6 +15,7 @@
 #include <engine/attach.h>
 #include <engine/live.h>
 #include <engine/nics.h>
+#include <engine/provisioned.h>
 #include <engine/up.h>
 #include <state/alive.h>
 #include <state/vmbrief.h>
@@ -255,9 +256,29 @@ static bool is_new_run(const struct up_vm *v, const struct vm_record *vm)
 	return vm->started_at != NULL && (old == NULL || strcmp(old, vm->started_at) != 0);
 }
 
+/* Somebody waits for it: what it does to get ready is told.  False: that failed, and
+ * so did v. */
+static bool makes_progress(struct up_vm *v, const struct vm_record *vm, bool *ret_provisioned)
+{
+	struct up *u = v->up;
+	_cleanup_(error_destroyp) struct holos_error *why = NULL;
+
+	*ret_provisioned = true;
+	if (!v->wants_ready)
+		return true;
+	if (provisioned_check(u->project->name, v->plan->name, vm, &why) < 0) {
+		up_fail(v, &why);
+		provisioned_tell(u->e, v->plan->name, vm);
+		return false;
+	}
+	*ret_provisioned = !provisioned_waits(u->e, v->plan->name, vm, v->began_ns, &v->told);
+	return true;
+}
+
 static void on_vm(void *data, const struct vm_record *vm)
 {
 	struct up_vm *v = data;
+	bool provisioned;
 
 	if (v->phase == UP_STARTING && up_keeps(v) && vm->state == VM_STOPPING) {
 		v->action = UP_START; /* somebody stops it: when that is done, it starts */
@@ -278,11 +299,12 @@ static void on_vm(void *data, const struct vm_record *vm)
 	}
 	if (v->phase == UP_STARTING && (vm->state == VM_RUNNING || vm->state == VM_PAUSED))
 		is_running(v, vm);
-	if (v->phase != UP_RUNNING)
+	if (v->phase != UP_RUNNING || !makes_progress(v, vm, &provisioned))
 		return;
 	if (health_of(v)->set) {
 		if (vm->health == VM_HEALTH_HEALTHY) {
-			reached(v, UP_READY, "healthy");
+			if (provisioned)
+				reached(v, UP_READY, "healthy");
 		} else if (v->wants_ready &&
 			   (vm->health == VM_HEALTH_UNHEALTHY || vm->health == VM_HEALTH_UNKNOWN)) {
 			_cleanup_(freep) char *text =
@@ -295,7 +317,7 @@ static void on_vm(void *data, const struct vm_record *vm)
 
 			up_fail_with(v, ERR_TIMEOUT, text);
 		}
-	} else if (vm->reachable || engine_health_bypassed()) {
+	} else if (provisioned && (vm->reachable || engine_health_bypassed())) {
 		reached(v, UP_READY, "ready");
 	}
 }

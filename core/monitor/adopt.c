@@ -112,6 +112,7 @@ void adopt_start(struct monitor *m)
 		return;
 	}
 	helpers_adopt(m);
+	provision_adopt(m);
 	/* Until QMP answers, the record's state is the best there is. */
 	m->ever_up = true;
 	record_details(m);

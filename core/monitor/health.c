@@ -133,14 +133,16 @@ static void on_healthy(struct health *h)
 	report(h, VM_HEALTH_HEALTHY, NULL);
 }
 
-/* A failure that counts, or one of the start_period. */
+/* A failure that counts, or one of the start_period or of the provisioning. */
 static void on_unhealthy(struct health *h, const char *detail)
 {
 	const struct launch *l = h->m->launch;
 	uint64_t age = clock_now_ns() - h->up_ns;
 	enum vm_health now = h->m->vm->health;
 
-	if (!h->was_healthy && age < l->health.start_period_ns) {
+	/* What makes it healthy may be on its way still. */
+	if (!h->was_healthy &&
+	    (age < l->health.start_period_ns || h->m->vm->provision == VM_PROVISION_RUNNING)) {
 		report(h, VM_HEALTH_STARTING, detail);
 		return;
 	}

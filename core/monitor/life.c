@@ -25,6 +25,9 @@ static void reset_record(struct monitor *m)
 	vm->health_failures = 0;
 	record_set(&vm->health_since, NULL);
 	record_set(&vm->health_detail, NULL);
+	vm->provision = VM_PROVISION_NONE;
+	record_set(&vm->provision_text, NULL);
+	record_set(&vm->provision_output, NULL);
 	record_set(&vm->warning, NULL);
 	record_ports(m); /* launch.json may have been read again since the last start */
 }
@@ -144,6 +147,7 @@ void life_over(struct monitor *m)
 	stop_over(m);
 	health_down(m);
 	console_finish(m);
+	provision_over(m);
 	m->renewed = refused && forwards_renew(m);
 	if (!m->renewed)
 		qemu_judge(m);
@@ -177,6 +181,7 @@ void life_failed(struct monitor *m, const struct holos_error *err)
 	record_exit(m, VM_EXIT_QEMU, -1, 0, "%s", err->message);
 	m->vm->state = VM_FAILED;
 	m->vm->health = VM_HEALTH_NONE;
+	provision_finish(m);
 	qemu_finish(m);
 	helpers_stop(m);
 }

@@ -184,6 +184,7 @@ static void leave(struct monitor *m)
 	close(m->alive_fd);
 	health_down(m);
 	console_finish(m);
+	provision_finish(m);
 	record_finish(m);
 	qemu_finish(m);
 	serve_finish(m);

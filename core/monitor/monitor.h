@@ -114,6 +114,7 @@ struct monitor {
 	bool helpers_stopping;
 	struct loop_timer *console_timer;
 	struct health *health;
+	struct provision *provision; /* NULL: the guest has no way to tell */
 	struct serve *serve;
 };
 
@@ -212,6 +213,14 @@ void serve_qmp_gone(struct monitor *m); /* qmp was destroyed: its answers never 
 bool serve_reach_wanted(struct monitor *m);
 void serve_end(struct monitor *m); /* last words, then life_bye() */
 void serve_finish(struct monitor *m);
+
+/* provision.c */
+/* Make the pipe that QEMU writes what the guest tells to, and read it.  A
+ * monitor that adopts reads the one that is there. */
+int provision_make(struct monitor *m, struct holos_error **err);
+void provision_adopt(struct monitor *m);
+void provision_over(struct monitor *m);   /* QEMU is gone: take the rest of it */
+void provision_finish(struct monitor *m); /* stop reading */
 
 /* console.c */
 void console_watch(struct monitor *m);

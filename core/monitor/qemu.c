@@ -212,6 +212,9 @@ static int spawn(struct monitor *m, struct holos_error **err)
 	unlinkat(m->dirfd, QMP_SOCKET, 0);
 	unlinkat(m->dirfd, "serial.sock", 0);
 	fs_clear_name(m->dirfd, "console.log"); /* QEMU opens it */
+	r = provision_make(m, err);
+	if (r < 0)
+		return r;
 	q->appear = appear_create(m->loop, ".", on_appear, m);
 	r = process_spawn(&spec, &pid, err);
 	if (r < 0)

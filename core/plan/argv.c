@@ -167,6 +167,16 @@ static void add_volumes(const struct plan_argv_input *in, struct strv *v)
 	}
 }
 
+/* What the guest tells of its provisioning (monitor/provision.c): pipes, which hold
+ * what is said while no monitor reads. */
+static void add_provision(const struct plan_argv_input *in, struct strv *v)
+{
+	add_path(v, "-chardev", "pipe,id=provision,path=", in->dir, "provision", "");
+	add(v, "-device", "virtio-serial-pci,id=provision-bus");
+	add(v, "-device",
+	    "virtserialport,bus=provision-bus.0,chardev=provision,name=" PLAN_PROVISION_PORT);
+}
+
 void plan_argv(const struct plan_argv_input *in, struct strv *ret)
 {
 	const struct service *s = in->vm->service;
@@ -187,8 +197,9 @@ void plan_argv(const struct plan_argv_input *in, struct strv *ret)
 			 in->context, "");
 		add(ret, "-device", "virtio-blk-pci,drive=context,serial=holos-context");
 	}
-	add_shares(in, ret);                        /* 14 */
-	add_volumes(in, ret);                       /* 15 */
+	add_shares(in, ret);  /* 14 */
+	add_volumes(in, ret); /* 15 */
+	add_provision(in, ret);
 	for (size_t i = 0; i < s->n_devices; i++) { /* 16 */
 		_cleanup_(freep) char *prefix = xasprintf("vfio-pci,host=%s", s->devices[i].pci);
 

@@ -11,6 +11,9 @@
 
 #include <stdbool.h>
 
+/* The virtio-serial port on which the guest reports (docs/provisioning.md). */
+#define PLAN_PROVISION_PORT "holos.provision"
+
 struct plan_disk {
 	const char *name; /* of the volume */
 	const char *path;

@@ -231,6 +231,7 @@ struct json_object *plan_steps(const struct plan_steps_input *in)
 
 	jsonx_set_int(o, "format", 1);
 	jsonx_set_str(o, "instance_id", in->instance_id);
+	jsonx_set_int(o, "made_at", in->made_at);
 	jsonx_set_str(o, "hostname", s->hostname != NULL ? s->hostname : in->vm->name);
 	jsonx_set_str(o, "init", in->init);
 	jsonx_set(o, "user", user(in));
@@ -243,6 +244,7 @@ struct json_object *plan_steps(const struct plan_steps_input *in)
 	jsonx_set(o, "packages", strings(s->cloud_init.packages));
 	jsonx_set(o, "environment", environment(s, build));
 	jsonx_set(o, "bootcmd", commands(s->cloud_init.bootcmd, s->cloud_init.n_bootcmd));
+	jsonx_set_int(o, "required", (int64_t)jsonx_len(jsonx_arr(build, "runcmd")));
 	put_lists(o, "runcmd", build, commands(s->cloud_init.runcmd, s->cloud_init.n_runcmd));
 	if (in->copies && s->build_copies != NULL) {
 		jsonx_set_str(o, "context", jsonx_str(build, "context", NULL));

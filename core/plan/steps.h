@@ -23,6 +23,7 @@ struct plan_steps_input {
 	const struct plan *plan;
 	const struct plan_vm *vm;
 	const char *instance_id;
+	int64_t made_at;         /* seconds since 1970: which of two lists of hosts is newer */
 	const char *user;        /* login user */
 	const char *init;        /* "systemd", "openrc", "micro" */
 	const char *project_key; /* public line; last of the user's keys */

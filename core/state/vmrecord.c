@@ -34,6 +34,13 @@ static const char *const cause_names[] = {
 	[VM_EXIT_UNKNOWN] = "unknown",
 };
 
+static const char *const provision_names[] = {
+	[VM_PROVISION_NONE] = "none",
+	[VM_PROVISION_RUNNING] = "running",
+	[VM_PROVISION_DONE] = "done",
+	[VM_PROVISION_FAILED] = "failed",
+};
+
 const char *vm_state_name(enum vm_state s)
 {
 	return state_names[s];
@@ -77,6 +84,8 @@ void vm_record_destroy(struct vm_record *r)
 	free(r->started_at);
 	free(r->health_since);
 	free(r->health_detail);
+	free(r->provision_text);
+	free(r->provision_output);
 	free(r->exit.message);
 	free(r->exit.at);
 	free(r->warning);
@@ -100,6 +109,22 @@ static void decode_exit(struct vm_record *r, struct fields *top)
 	r->exit.at = field_str(&f, "at", false);
 	if (r->exit.message == NULL)
 		r->exit.message = xstrdup("");
+	top->r = f.r;
+}
+
+static void decode_provision(struct vm_record *r, struct fields *top)
+{
+	struct json_object *obj = field_obj(top, "provision");
+	struct fields f;
+
+	if (obj == NULL || top->r != 0)
+		return;
+	f = fields_open(obj, top->what, top->err);
+	r->provision = (enum vm_provision)field_enum(&f, "state", provision_names,
+						     N_ELEMENTS(provision_names), VM_PROVISION_NONE,
+						     VM_PROVISION_NONE);
+	r->provision_text = field_str(&f, "text", false);
+	r->provision_output = field_raw(&f, "output", false); /* of lines */
 	top->r = f.r;
 }
 
@@ -158,6 +183,7 @@ int vm_record_decode(struct json_object *obj, const char *what, struct vm_record
 	r->since = field_str(&f, "since", false);
 	r->paused_cause = field_str(&f, "paused_cause", false);
 	decode_life(r, &f);
+	decode_provision(r, &f);
 	decode_exit(r, &f);
 	vm_ports_decode(&f, &r->ports, &r->n_ports);
 	decode_helpers(r, &f);
@@ -178,6 +204,16 @@ static struct json_object *encode_exit(const struct vm_exit *e)
 	jsonx_set_int(o, "signal", e->signal);
 	jsonx_set_str(o, "message", e->message);
 	jsonx_set_str(o, "at", e->at);
+	return o;
+}
+
+static struct json_object *encode_provision(const struct vm_record *r)
+{
+	struct json_object *o = json_object_new_object();
+
+	jsonx_set_str(o, "state", provision_names[r->provision]);
+	jsonx_set_str(o, "text", r->provision_text);
+	jsonx_set_str(o, "output", r->provision_output);
 	return o;
 }
 
@@ -216,6 +252,8 @@ struct json_object *vm_record_encode(const struct vm_record *r)
 	jsonx_set_str(o, "health_detail", r->health_detail);
 	jsonx_set_int(o, "health_failures", r->health_failures);
 	jsonx_set_bool(o, "reachable", r->reachable);
+	if (r->provision != VM_PROVISION_NONE)
+		jsonx_set(o, "provision", encode_provision(r));
 	jsonx_set(o, "exit", encode_exit(&r->exit));
 	jsonx_set_int(o, "restarts", r->restarts);
 	jsonx_set(o, "ports", vm_ports_encode(r->ports, r->n_ports));

@@ -54,6 +54,14 @@ enum vm_exit_cause {
 	VM_EXIT_UNKNOWN  /* nobody saw it end; counts as a failure */
 };
 
+/* What the guest has told of its own making (docs/provisioning.md). */
+enum vm_provision {
+	VM_PROVISION_NONE, /* nothing: it boots, or has no way to tell */
+	VM_PROVISION_RUNNING,
+	VM_PROVISION_DONE,
+	VM_PROVISION_FAILED
+};
+
 /* A process beside QEMU (a network's switch); it ends with the VM. */
 struct vm_helper {
 	char *name;
@@ -93,6 +101,10 @@ struct vm_record {
 	char *health_detail;      /* one line of the last probe, or NULL */
 	unsigned health_failures; /* in a row */
 	bool reachable;           /* the guest answered since this start */
+
+	enum vm_provision provision; /* in this boot */
+	char *provision_text;        /* running: the step; failed: what failed; or NULL */
+	char *provision_output;      /* failed: the last lines that it said; or NULL */
 
 	struct vm_exit exit; /* the last one; kept over a restart */
 	unsigned restarts;   /* by the restart policy, since the last start by a user */

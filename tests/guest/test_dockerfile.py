@@ -6,7 +6,7 @@ import os
 import tarfile
 
 import holostest
-from holostest import GuestTest
+from holostest import GuestTest, TIMEOUT
 
 DOCKERFILE = r"""
 # escape=\
@@ -33,11 +33,11 @@ echo "$MODE" >mode
 EOF
 RUN ["sh", "-c", "echo \"$0\" >exec", "a b"]
 SHELL ["/bin/sh", "-e", "-c"]
-RUN false; echo no >not-reached || true
+RUN echo before; false; echo no >not-reached || true
 """
 
 # What follows the failing RUN of DOCKERFILE is left out of the good one.
-GOOD = DOCKERFILE.rsplit("RUN false", 1)[0] + r"""
+GOOD = DOCKERFILE.rsplit("RUN echo before", 1)[0] + r"""
 USER nobody
 RUN id -un >/tmp/who && echo "$HOME" >>/tmp/who
 USER root
@@ -141,11 +141,16 @@ class DockerfileTest(GuestTest):
 
     def test_failing_run(self):
         self.write_project(DOCKERFILE)
-        self.ok("up", "--wait")
-        self.wait_for(lambda: "holos: build failed" in self.console("box-0"), "the end of it", 120)
-        log = self.console("box-0")
-        self.assertIn("holos: error: Dockerfile line 26: RUN false; echo no >not-reached || true: "
-                      "exited with status 1", log)
+        with open(os.path.join(self.work, "holos.yaml"), "a") as f:
+            f.write("    cloud_init: {runcmd: [touch /after]}\n")
+        self.fails(TIMEOUT, "up", "--wait", match=[
+            "provisioning failed: Dockerfile line 26: RUN echo before; false; echo no >not-reached"
+            ".*: exited with status 1", r"(?m)^  \| before$"])
+        log = self.ok("logs", "--provision", "-n", "all").out
+        self.assertRegex(log, "(?m)Z build: Dockerfile line 7: WORKDIR /app$")
+        self.assertRegex(log, "(?m)Z output: before$")
+        # What comes after a build that failed would not find what it needs.
+        self.assertEqual(self.sh("box-0", "ls /after 2>&1 || true").count("No such"), 1)
         self.assertEqual(self.sh("box-0", "ls /app/not-reached 2>&1 || true").count("No such"), 1)
 
 

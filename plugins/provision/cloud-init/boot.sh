@@ -9,8 +9,11 @@
 # May run any number of times with the same result.  It starts as few programs
 # as it can: that is what takes its time in an emulated guest.
 #
-# Data, beside this script: hosts, environment, profile.sh, mounts (calls of
-# volume and share, below).  What it reports is described in docs/steps.md.
+# Data, beside this script: facts (variables), hosts, environment, profile.sh, mounts
+# (calls of volume and share, below).  What it reports is described in docs/steps.md.
+#
+# boot.sh hosts SECONDS <LINES: called by holos while the guest runs: these are the
+# hosts from now on, as of that time.
 
 set -u
 umask 022
@@ -23,19 +26,16 @@ work=$root/run/holos/boot
 begin='# holos: begin'
 end='# holos: end'
 errors=0
+first_error=
 phase=
 type=
 
-# One line for the host and for the log.
-say() {
-	for tty in "$root/dev/ttyS0" "$root/dev/console"; do
-		[ -w "$tty" ] && { printf 'holos: %s\n' "$*" >>"$tty"; } 2>/dev/null && break
-	done
-	printf 'holos: %s\n' "$*"
-}
+# shellcheck disable=SC1091 # beside it
+. "$seed/say.sh"
 
 fail() {
 	errors=$((errors + 1))
+	[ $errors -gt 1 ] || first_error=$*
 	say "error: $*"
 }
 
@@ -376,15 +376,111 @@ mounts() {
 	[ "$errors" = "$before" ] || update "$root/etc/fstab" "$work/fstab.done" bottom
 }
 
+# ---- hosts ----------------------------------------------------------------
+#
+# What came while the guest ran is newer than its seed, until holos starts the VM
+# anew: each says of what time it is.
+
+hosts() {
+	kept=$root/var/lib/holos/hosts
+	from=$seed/hosts
+	if [ -f "$kept" ]; then
+		read -r _ id time <"$kept"
+		# shellcheck disable=SC2154 # of facts
+		if [ "$id" = "$instance" ] && [ "$time" -gt "$made_at" ] 2>/dev/null; then
+			tail -n +2 "$kept" >"$work/hosts"
+			from=$work/hosts
+		fi
+	fi
+	update "$root/etc/hosts" "$from" top
+}
+
+new_hosts() { # SECONDS, lines on stdin
+	mkdir -p "$root/var/lib/holos" &&
+		{ printf '# %s %s\n' "$instance" "$1" && cat; } >"$root/var/lib/holos/hosts.new" &&
+		mv -f "$root/var/lib/holos/hosts.new" "$root/var/lib/holos/hosts" ||
+		fail 'cannot keep the hosts'
+	hosts
+	[ "$errors" = 0 ]
+}
+
+# ---- who is root ------------------------------------------------------------
+
+# cloud-init cares for sudo alone.
+may_be_root() {
+	# shellcheck disable=SC2154 # of facts
+	[ -n "$root_user" ] && have doas && ! have sudo || return 0
+	printf 'permit nopass %s as root\n' "$root_user" >"$work/doas"
+	install_file "$root/etc/doas.d/holos.conf" "$work/doas"
+	chmod 600 "$root/etc/doas.d/holos.conf"
+}
+
+# ---- which boot it is ---------------------------------------------------------
+
+# The first boot of this instance is over when first.sh has marked it so.  Its
+# commands are not run again when it was cut short (but by the micro guest).
+which_boot() {
+	marker=$root/var/lib/holos/first-boot
+	id=
+	state=
+	[ ! -f "$marker" ] || { read -r id; read -r state; } <"$marker"
+	# shellcheck disable=SC2154 # of facts
+	case $id/$state/$init in
+	"$instance/done/"*)
+		tell boot
+		return
+		;;
+	"$instance/failed "*)
+		tell boot
+		fail "the first boot failed: ${state#failed }"
+		return
+		;;
+	"$instance/running/micro") ;;
+	"$instance/running/"*)
+		tell boot
+		fail 'the first boot was cut short while its commands ran'
+		return
+		;;
+	esac
+	tell 'first boot'
+	first=yes
+	{ mkdir -p "$root/var/lib/holos" && printf '%s\nbegun\n' "$instance" >"$marker"; } ||
+		fail "cannot write ${marker#"$root"}"
+}
+
+# What is needed when the seed is not mounted any more.
+keep() {
+	run=$root/run/holos
+	rm -f "$run/failed" "$run/told" "$run/ended" "$run/at" "$run/boot.failed"
+	cp "$seed/boot.sh" "$seed/say.sh" "$seed/first.sh" "$seed/runcmd" "$seed/facts" \
+		"$seed/hosts" "$run" || fail "cannot fill $run"
+	printf '%s\n' "$holos_port" >"$run/port"
+	size=0
+	[ ! -f "$root/var/log/cloud-init.log" ] || size=$(wc -c <"$root/var/log/cloud-init.log")
+	echo $((size)) >"$run/log-size"
+}
+
+first=
 if ! mkdir -p "$work"; then
 	fail "cannot make $work"
 	say "boot failed: $errors"
 	exit 1
 fi
-update "$root/etc/hosts" "$seed/hosts" top
+# shellcheck disable=SC1091 # the plugin writes it
+. "$seed/facts"
+if [ "${1-}" = hosts ]; then
+	new_hosts "$2"
+	exit
+fi
+find_port
+which_boot
+keep
+hosts
 mounts
 environment
+may_be_root
 if [ "$errors" -gt 0 ]; then
+	[ -z "$first" ] || printf '%s\n' "$first_error" >"$root/run/holos/boot.failed"
 	say "boot failed: $errors"
 	exit 1
 fi

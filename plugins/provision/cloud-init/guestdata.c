@@ -2,6 +2,7 @@
  *
  * guestdata.c - what boot.sh works from: the files of holos/ on the seed.
  *
+ * facts        variables for the scripts
  * hosts        lines of /etc/hosts
  * environment  lines of /etc/environment
  * profile.sh   a script of /etc/profile.d
@@ -25,6 +26,24 @@ static void put_own_names(struct ci_steps *s, struct ci_buf *out)
 	}
 	ci_buf_adds(out, "\n::1 localhost ip6-localhost ip6-loopback\n"
 			 "ff02::1 ip6-allnodes\nff02::2 ip6-allrouters\n");
+}
+
+void ci_facts(struct ci_steps *s, struct ci_buf *out)
+{
+	static const char *const families[] = {
+		[CI_SYSTEMD] = "systemd", [CI_OPENRC] = "openrc", [CI_MICRO] = "micro"
+	};
+	enum ci_init init = ci_steps_init(s);
+	const char *user = ci_steps_need(s, "/user/name");
+	bool sudo = strcmp(user, "root") != 0 && ci_steps_bool(s, init != CI_MICRO, "/user/sudo");
+
+	ci_buf_adds(out, "instance=");
+	ci_buf_add_quoted(out, ci_steps_need(s, "/instance_id"));
+	ci_buf_addf(out, "\nmade_at=%lld\ninit=%s\npackages=%u\nroot_user=",
+		    (long long)ci_steps_int(s, 0, "/made_at"), families[init],
+		    ci_steps_count(s, CI_LIST_MAX, "/packages"));
+	ci_buf_add_quoted(out, sudo ? user : "");
+	ci_buf_addc(out, '\n');
 }
 
 void ci_hosts(struct ci_steps *s, struct ci_buf *out)

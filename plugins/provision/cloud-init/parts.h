@@ -17,19 +17,28 @@ void ci_metadata(struct ci_steps *s, struct ci_buf *out);
 /* Nothing is written when the steps have no `nics`. */
 void ci_network(struct ci_steps *s, struct ci_buf *out);
 
-/* The data of boot.sh (holos/ on the seed). */
+/* The data of boot.sh and first.sh (holos/ on the seed). */
+void ci_facts(struct ci_steps *s, struct ci_buf *out);
 void ci_hosts(struct ci_steps *s, struct ci_buf *out);
 void ci_mounts(struct ci_steps *s, struct ci_buf *out);
 void ci_environment(struct ci_steps *s, struct ci_buf *out); /* lines of /etc/environment */
 void ci_profile(struct ci_steps *s, struct ci_buf *out);     /* a script of /etc/profile.d */
+
+/* runcmd of first.sh. */
+void ci_runcmd(struct ci_steps *s, struct ci_buf *out);
+/* Element i of a list of commands as a line for sh, and how it is shown. */
+void ci_command(struct ci_steps *s, const char *list, unsigned i, struct ci_buf *text,
+		struct ci_buf *shown);
 
 /* Made from the .sh files by CMake; each ends with a NUL. */
 extern const unsigned char ci_boot_sh[];
 extern const size_t ci_boot_sh_len;
 extern const unsigned char ci_bootcmd_sh[];
 extern const size_t ci_bootcmd_sh_len;
-extern const unsigned char ci_done_sh[];
-extern const size_t ci_done_sh_len;
+extern const unsigned char ci_say_sh[];
+extern const size_t ci_say_sh_len;
+extern const unsigned char ci_first_sh[];
+extern const size_t ci_first_sh_len;
 extern const unsigned char ci_serial_sh[];
 extern const size_t ci_serial_sh_len;
 extern const unsigned char ci_context_sh[];

@@ -78,7 +78,18 @@ static holos_status check(struct ci_steps *s, const struct ci_buf *parts, size_t
 	return HOLOS_OK;
 }
 
-enum part { USERDATA, METADATA, NETWORK, HOSTS, MOUNTS, ENVIRONMENT, PROFILE, N_PARTS };
+enum part {
+	USERDATA,
+	METADATA,
+	NETWORK,
+	FACTS,
+	HOSTS,
+	MOUNTS,
+	ENVIRONMENT,
+	PROFILE,
+	RUNCMD,
+	N_PARTS
+};
 
 static holos_status write_seed(const struct ci_buf parts[N_PARTS], int fd, holos_error *err)
 {
@@ -86,16 +97,23 @@ static holos_status write_seed(const struct ci_buf parts[N_PARTS], int fd, holos
 		const char *path;
 		enum part part;
 	} from[] = {
-		{ "user-data", USERDATA },       { "meta-data", METADATA },
-		{ "network-config", NETWORK },   { "holos/hosts", HOSTS },
-		{ "holos/mounts", MOUNTS },      { "holos/environment", ENVIRONMENT },
+		{ "user-data", USERDATA },
+		{ "meta-data", METADATA },
+		{ "network-config", NETWORK },
+		{ "holos/facts", FACTS },
+		{ "holos/hosts", HOSTS },
+		{ "holos/mounts", MOUNTS },
+		{ "holos/environment", ENVIRONMENT },
 		{ "holos/profile.sh", PROFILE },
+		{ "holos/runcmd", RUNCMD },
 	};
-	struct ci_file files[2 + N_PARTS] = {
+	struct ci_file files[4 + N_PARTS] = {
 		{ "holos/", NULL, 0, 0700 },
 		{ "holos/boot.sh", (const char *)ci_boot_sh, ci_boot_sh_len, 0600 },
+		{ "holos/say.sh", (const char *)ci_say_sh, ci_say_sh_len, 0600 },
+		{ "holos/first.sh", (const char *)ci_first_sh, ci_first_sh_len, 0600 },
 	};
-	size_t n = 2;
+	size_t n = 4;
 
 	for (size_t i = 0; i < N_PARTS; i++) {
 		const struct ci_buf *b = &parts[from[i].part];
@@ -121,17 +139,20 @@ static holos_status seed(void *inst, const holos_cfg *steps, int fd, holos_call 
 
 	(void)inst;
 	for (size_t i = 0; i < N_PARTS; i++)
-		parts[i] = (struct ci_buf)CI_BUF_INIT(i == USERDATA ? USERDATA_MAX : PART_MAX);
+		parts[i] = (struct ci_buf)CI_BUF_INIT(i == USERDATA || i == RUNCMD ? USERDATA_MAX
+										   : PART_MAX);
 	if (ci_steps_int(&s, 0, "/format") != 1)
 		ci_steps_bad(&s, NULL, "this plugin reads format 1", "/format");
 	if (s.status == HOLOS_OK && get_key(&s, call, &key) == HOLOS_OK) {
 		ci_userdata(&s, key.s, &parts[USERDATA]);
 		ci_metadata(&s, &parts[METADATA]);
 		ci_network(&s, &parts[NETWORK]);
+		ci_facts(&s, &parts[FACTS]);
 		ci_hosts(&s, &parts[HOSTS]);
 		ci_mounts(&s, &parts[MOUNTS]);
 		ci_environment(&s, &parts[ENVIRONMENT]);
 		ci_profile(&s, &parts[PROFILE]);
+		ci_runcmd(&s, &parts[RUNCMD]);
 	}
 	if (s.status == HOLOS_OK && context >= 0)
 		ci_medium(&s, call, context);

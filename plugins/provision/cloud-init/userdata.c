@@ -4,7 +4,7 @@
  *
  * Order of work in the guest, whatever the order here: bootcmd (volumes and
  * mounts, at every boot), files, users and keys, packages, deferred files,
- * runcmd.
+ * runcmd (by first.sh, which tells how it goes).
  */
 #include "parts.h"
 #include "yamlout.h"
@@ -111,7 +111,7 @@ static void put_user(struct ci_steps *s, struct ci_yaml *y, enum ci_init init, c
 		if (!ci_is_path(shell))
 			ci_steps_bad(s, shell, "must be an absolute path", "/user/shell");
 		ci_yaml_str(y, "shell", shell);
-		if (ci_steps_bool(s, init == CI_SYSTEMD, "/user/sudo"))
+		if (ci_steps_bool(s, init != CI_MICRO, "/user/sudo"))
 			ci_yaml_str(y, "sudo", "ALL=(ALL) NOPASSWD:ALL");
 	}
 	put_keys(s, y);
@@ -178,36 +178,29 @@ static void put_file(struct ci_steps *s, struct ci_yaml *y, unsigned i)
 	ci_yaml_end(y);
 }
 
-static void put_command(struct ci_steps *s, struct ci_yaml *y, const char *list, unsigned i)
+/* The user's commands of every boot; one that fails is told. */
+static void put_bootcmd(struct ci_steps *s, struct ci_yaml *y)
 {
-	const char *line = ci_steps_str(s, NULL, "/%s/%u", list, i);
-	unsigned n;
+	unsigned n = ci_steps_count(s, CI_LIST_MAX, "/bootcmd");
 
-	if (line != NULL) {
-		ci_yaml_item(y, line);
-		return;
-	}
-	n = ci_steps_count(s, CI_LIST_MAX, "/%s/%u", list, i);
-	if (n == 0)
-		ci_steps_bad(s, NULL, "must be a string or a list of strings", "/%s/%u", list, i);
-	ci_yaml_item_list(y);
-	for (unsigned k = 0; k < n; k++) {
-		const char *word = ci_steps_str(s, NULL, "/%s/%u/%u", list, i, k);
+	if (n > 0)
+		ci_yaml_item(y, "[ ! -f /etc/profile.d/holos.sh ] || . /etc/profile.d/holos.sh");
+	for (unsigned i = 0; i < n && s->status == HOLOS_OK; i++) {
+		struct ci_buf text = CI_BUF_INIT(1u << 20);
+		struct ci_buf shown = CI_BUF_INIT(1024);
 
-		if (word == NULL)
-			ci_steps_bad(s, NULL, "must be a string", "/%s/%u/%u", list, i, k);
+		ci_command(s, "bootcmd", i, &text, &shown);
+		ci_buf_adds(&text, "\nholos_status=$?\n[ $holos_status = 0 ] || sh "
+				   "/run/holos/first.sh bootcmd ");
+		ci_buf_add_quoted(&text, shown.s != NULL ? shown.s : "");
+		ci_buf_adds(&text, " $holos_status");
+		if (text.status != HOLOS_OK)
+			y->out->status = text.status;
 		else
-			ci_yaml_item_list_add(y, word);
+			ci_yaml_item(y, text.s);
+		ci_buf_finish(&text);
+		ci_buf_finish(&shown);
 	}
-	ci_yaml_item_list_end(y);
-}
-
-static void put_commands(struct ci_steps *s, struct ci_yaml *y, const char *list)
-{
-	unsigned n = ci_steps_count(s, CI_LIST_MAX, "/%s", list);
-
-	for (unsigned i = 0; i < n && s->status == HOLOS_OK; i++)
-		put_command(s, y, list, i);
 }
 
 static void put_files(struct ci_steps *s, struct ci_yaml *y, bool serial, const char *user)
@@ -257,12 +250,9 @@ void ci_userdata(struct ci_steps *s, const char *host_key, struct ci_buf *out)
 	put_files(s, &y, serial, user);
 	ci_yaml_begin(&y, "bootcmd");
 	ci_yaml_item(&y, script(ci_bootcmd_sh));
-	put_commands(s, &y, "bootcmd");
+	put_bootcmd(s, &y);
 	ci_yaml_end(&y);
 	ci_yaml_begin(&y, "runcmd");
-	put_commands(s, &y, "runcmd");
-	if (serial)
-		ci_yaml_item(&y, script(ci_serial_sh));
-	ci_yaml_item(&y, script(ci_done_sh));
+	ci_yaml_item(&y, "sh /run/holos/first.sh");
 	ci_yaml_end(&y);
 }

@@ -18,12 +18,16 @@ dir=/
 user=
 exec 9<"$state/build.lines"
 
-say() {
-	for tty in /dev/ttyS0 /dev/console; do
-		[ -w "$tty" ] && { printf 'holos: %s\n' "$*" >>"$tty"; } 2>/dev/null && break
-	done
-	printf 'holos: %s\n' "$*"
-}
+root=
+holos_port=
+# shellcheck disable=SC1091 # what the seed brought; a seed of another plugin may not
+if [ -f /run/holos/say.sh ]; then
+	. /run/holos/say.sh
+	read -r holos_port </run/holos/port
+else
+	say() { printf 'holos: %s\n' "$*"; }
+	say_output() { tail -n 20 "$1"; }
+fi
 
 have() {
 	command -v "$1" >/dev/null 2>&1
@@ -32,12 +36,9 @@ have() {
 # The end of it: why, and the last lines of what the step said.
 die() {
 	say "error: Dockerfile line $line: $text: $*"
-	if [ -s "$state/build.out" ]; then
-		tail -n 20 "$state/build.out" | cut -c 1-300 | while IFS= read -r said; do
-			say "output: $said"
-		done
-	fi
+	say_output "$state/build.out"
 	say 'build failed'
+	[ ! -d /run/holos ] || printf 'Dockerfile line %s: %s: %s\n' "$line" "$text" "$*" >/run/holos/told
 	exit 1
 }
 
@@ -45,7 +46,7 @@ die() {
 at() {
 	read -r line text <&9
 	: >"$state/build.out"
-	say "build: line $line: $text"
+	say "build: Dockerfile line $line: $text"
 }
 
 # A line of passwd or group: FILE NAME-OR-NUMBER.  A name goes before a number.
@@ -109,11 +110,10 @@ run() {
 		resolve "$user" login
 		[ -z "$name" ] || { entry /etc/passwd "$name" && login=$(printf '%s' "$found" | cut -d : -f 4); }
 	fi
-	{
-		(as_user "$1")
-		echo $? >"$state/build.status"
-	} 2>&1 </dev/null | tee "$state/build.out"
-	read -r status <"$state/build.status"
+	# Not through a pipe: what it leaves in the background would hold that open.
+	(as_user "$1") >"$state/build.out" 2>&1 </dev/null
+	status=$?
+	cat "$state/build.out"
 	[ "$status" = 0 ] || die "exited with status $status"
 }
 

@@ -91,6 +91,25 @@ static struct chardev *find_chardev(struct fake *f, const char *id)
 	return NULL;
 }
 
+/* -chardev pipe,path=P: two FIFOs, P.in and P.out, held open for reading and
+ * writing; what a guest would say the tests write into P.out themselves. */
+static int open_pipe(const char *option, const char *path)
+{
+	static const char *const ends[] = { "in", "out" };
+
+	for (unsigned i = 0; i < 2; i++) {
+		char name[4096];
+
+		snprintf(name, sizeof(name), "%s.%s", path, ends[i]);
+		if (open(name, O_RDWR | O_CLOEXEC | O_NONBLOCK) < 0) {
+			complain("-chardev %s: Could not open '%s': %s", option, name,
+				 strerror(errno));
+			return -1;
+		}
+	}
+	return 0;
+}
+
 /* -chardev socket,id=X,path=P,server=on or -qmp unix:P,server=on. */
 static int open_option(struct fake *f, const struct option *o)
 {
@@ -104,8 +123,15 @@ static int open_option(struct fake *f, const struct option *o)
 		return 0;
 	id = opts_get(o->value, "id");
 	path = opts_get(o->value, "path");
+	if (!strncmp(o->value, "pipe,", 5) && id && path) {
+		int r = open_pipe(o->value, path);
+
+		free(id);
+		free(path);
+		return r;
+	}
 	if (strncmp(o->value, "socket,", 7) || !id || !path) {
-		complain("-chardev %s: the fake knows server sockets with id= and path= alone",
+		complain("-chardev %s: the fake knows pipes, and server sockets with id= and path=",
 			 o->value);
 		free(id);
 		free(path);

@@ -17,7 +17,7 @@ checks=0
 
 command -v "$shell" >/dev/null || exit 77
 # The only commands that boot.sh finds: what it may count on in a guest.
-tools='awk chmod cmp cp cut dd grep mkdir mv od readlink rm sed stat tr wc'
+tools='awk chmod cat cmp cp cut dd grep head mkdir mv od readlink rm sed sh stat tail tr wc'
 mkdir "$bin" "$tmp/tools"
 for tool in $tools; do
 	if [ "$shell" = busybox ]; then
@@ -73,13 +73,23 @@ echo "$2: LABEL=\"x\" UUID=\"u-$type\" VERSION=\"1.0\" SEC_TYPE=\"ext2\" TYPE=\"
 END
 }
 
+facts() { # INIT [INSTANCE]
+	printf '%s\n' "instance='${2-web-0-1}'" made_at=1000 "init=$1" packages=0 "root_user='u'" \
+		>"$tmp/seed/facts"
+}
+
 # A fresh guest.
 reset() {
 	rm -rf "$root" "$tmp/log" "$tmp"/*.fails "$tmp/mount.busy" "$tmp/seed"
 	mkdir -p "$root/etc" "$root/proc" "$root/dev/disk/by-id" "$root/sys/block" "$root/run" "$tmp/seed"
 	: >"$root/dev/ttyS0"
 	: >"$tmp/log"
-	cp "$script" "$tmp/seed/boot.sh"
+	cp "$script" "${script%/*}/say.sh" "${script%/*}/first.sh" "$tmp/seed"
+	facts systemd
+	: >"$tmp/seed/runcmd"
+	mkdir -p "$root/sys/class/virtio-ports/vport1p1"
+	echo holos.provision >"$root/sys/class/virtio-ports/vport1p1/name"
+	: >"$root/dev/vport1p1"
 	printf '127.0.0.1 localhost\n127.0.1.1 web-0\n' >"$tmp/seed/hosts"
 	: >"$tmp/seed/mounts"
 	: >"$tmp/seed/environment"
@@ -478,6 +488,260 @@ rm "$root/dev/ttyS0"
 boot
 check 'holos: boot ok' "$(cat "$root/dev/console")"
 check 'holos: boot ok' "$(cat "$tmp/out")"
+
+# ---- the end of the first boot: first.sh --------------------------------------
+
+# What the host was told over the port, and forget it.
+told() {
+	check "$1" "$(sed 's/^holos: //' "$root/dev/vport1p1")"
+	: >"$root/dev/vport1p1"
+}
+
+first() { # sets status
+	# shellcheck disable=SC2086,SC2016
+	(cd / && exec env -i PATH="$bin:$tmp/tools" HOLOS_BOOT_ROOT="$root" \
+		$shell "$root/run/holos/first.sh") >"$tmp/out" 2>"$tmp/err" </dev/null
+	status=$?
+	[ ! -s "$tmp/err" ] || bad "stderr: $(cat "$tmp/err")"
+}
+
+name='first boot: commands, one after another'
+reset
+echo "export A='it'\\''s'" >"$tmp/seed/profile.sh"
+cat >"$tmp/seed/runcmd" <<END
+entry free 'one' 'echo "\$A" >$root/one; X=1; cd $root'
+entry free 'two' 'echo \$X >two; set -- a'
+END
+boot
+told 'first boot
+boot ok'
+check 'web-0-1
+begun' "$(cat "$root/var/lib/holos/first-boot")"
+first
+status 0
+told 'step: files and packages
+step: runcmd 1 of 2: one
+step: runcmd 2 of 2: two
+provisioned'
+check "it's 1" "$(cat "$root/one" "$root/two" | tr '\n' ' ' | sed 's/ $//')"
+check 'web-0-1
+done' "$(cat "$root/var/lib/holos/first-boot")"
+
+name='later boots are told apart; another root disk is new'
+boot
+told 'boot
+boot ok'
+facts systemd web-0-2
+boot
+told 'first boot
+boot ok'
+
+name='a command that fails: told with its output, the others run'
+reset
+cat >"$tmp/seed/runcmd" <<END
+entry free 'bad' 'for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22; do echo line \$i; done; false'
+entry free 'worse' 'nothing-like-this 2>/dev/null'
+entry free 'good' 'echo yes >$root/good'
+END
+boot
+told 'first boot
+boot ok'
+first
+status 1
+check 'error: runcmd 1 of 3: bad: exited with status 1
+output: line 3
+output: line 22
+runcmd failed
+error: runcmd 2 of 3: worse: exited with status 127
+runcmd failed' "$(sed 's/^holos: //' "$root/dev/vport1p1" |
+	grep -e error -e 'line 3$' -e 'line 22' -e failed)"
+check 20 "$(grep -c 'output: line' "$root/dev/vport1p1")"
+check yes "$(cat "$root/good")"
+: >"$root/dev/vport1p1"
+boot
+told 'boot
+error: the first boot failed: runcmd 1 of 3: bad: exited with status 1
+boot failed: 1'
+
+# TEXT|WHAT IS TOLD: commands that end the shell
+while IFS='|' read -r text want; do
+	name="ends the shell: $text"
+	reset
+	printf "entry free 'it' '%s'\nentry free 'next' 'true'\n" "$text" >"$tmp/seed/runcmd"
+	boot
+	: >"$root/dev/vport1p1"
+	first
+	check "$want" "$(sed -n 's/^holos: //; /error/p; /^provisioned/p' "$root/dev/vport1p1")"
+done <<'END'
+exit 3|error: runcmd 1 of 2: it: ended them all with status 3
+exit 0|provisioned
+set -e; false|error: runcmd 1 of 2: it: ended them all with status 1
+END
+
+name='a syntax error is told with what the shell says of it'
+reset
+echo "entry free 'it' 'if then'" >"$tmp/seed/runcmd"
+boot
+first
+check 1 "$(grep -c 'error: runcmd 1 of 1: it: ' "$root/dev/vport1p1")"
+check 1 "$(grep -ci 'output: .*syntax error' "$root/dev/vport1p1")"
+
+name='a daemon that keeps the output open does not hold it up'
+reset
+echo "entry free 'it' '/bin/sleep 1000 & echo \$! >$root/pid'" >"$tmp/seed/runcmd"
+boot
+: >"$root/dev/vport1p1"
+first
+status 0
+kill "$(cat "$root/pid")"
+
+name='what must succeed: nothing after it runs'
+reset
+cat >"$tmp/seed/runcmd" <<END
+entry required 'build' 'echo "Dockerfile line 2: no" >$root/run/holos/told; exit 1'
+entry free 'next' 'echo yes >$root/next'
+END
+boot
+: >"$root/dev/vport1p1"
+first
+status 1
+check no "$([ -e "$root/next" ] && echo yes || echo no)"
+reset
+cat >"$tmp/seed/runcmd" <<END
+entry required 'build' '(exit 4)'
+entry free 'next' 'echo yes >$root/next'
+END
+boot
+: >"$root/dev/vport1p1"
+first
+told 'step: files and packages
+error: runcmd 1 of 2: build: exited with status 4
+runcmd failed'
+check no "$([ -e "$root/next" ] && echo yes || echo no)"
+
+name='without its volume no command runs'
+reset
+echo "entry free 'it' 'echo yes >$root/it'" >"$tmp/seed/runcmd"
+echo "volume data vol-data /srv/data /srv/data rw fresh ext4" >"$tmp/seed/mounts"
+boot
+first
+status 1
+check no "$([ -e "$root/it" ] && echo yes || echo no)"
+told 'first boot
+error: volume data: there is no disk with serial vol-data
+boot failed: 1
+first boot failed: its commands do not run without its volumes and mounts'
+
+name='a package that cloud-init cannot install'
+reset
+mkdir -p "$root/var/log"
+echo 'old: Failed to install packages: [older]' >"$root/var/log/cloud-init.log"
+echo "entry free 'it' 'echo yes >$root/it'" >"$tmp/seed/runcmd"
+boot
+: >"$root/dev/vport1p1"
+echo "2026-01-01 00:00:00,1 - util.py[WARNING]: Failed to install packages: ['nosuch']" >>"$root/var/log/cloud-init.log"
+echo 'E: Unable to locate package nosuch' >"$root/var/log/cloud-init-output.log"
+first
+status 1
+told "step: files and packages
+error: packages: Failed to install packages: ['nosuch']
+output: E: Unable to locate package nosuch
+files failed"
+check no "$([ -e "$root/it" ] && echo yes || echo no)"
+
+name='a module of cloud-init that failed'
+reset
+mkdir -p "$root/var/log"
+boot
+: >"$root/dev/vport1p1"
+cat >"$root/var/log/cloud-init.log" <<'END'
+2026-01-01 00:00:00,1 - util.py[WARNING]: Running module ntp (<module>) failed
+2026-01-01 00:00:00,2 - util.py[WARNING]: Running module write-files-deferred (<module>) failed
+2026-01-01 00:00:00,3 - util.py[DEBUG]: Running module write-files-deferred (<module>) failed
+Traceback (most recent call last):
+OSError: Unknown user or group: nobody2
+2026-01-01 00:00:00,4 - handlers.py[DEBUG]: finish
+END
+first
+status 1
+check "error: cloud-init: module write-files-deferred failed
+output: OSError: Unknown user or group: nobody2" "$(sed -n 's/^holos: //; /^error/p; /OSError/p' "$root/dev/vport1p1")"
+
+name='complaints of the micro guest; no package manager'
+reset
+mkdir -p "$root/run/cloud-init"
+echo 'write_files[0]: /x: no' >"$root/run/cloud-init/errors"
+boot
+: >"$root/dev/vport1p1"
+first
+told 'step: files and packages
+error: write_files[0]: /x: no
+output: write_files[0]: /x: no
+files failed'
+rm "$root/run/cloud-init/errors"
+facts micro web-0-3
+sed -i s/packages=0/packages=2/ "$tmp/seed/facts"
+boot
+: >"$root/dev/vport1p1"
+first
+told 'step: files and packages
+error: packages: the guest has no package manager
+files failed'
+
+name='cut short while commands ran'
+reset
+boot
+printf 'web-0-1\nrunning\n' >"$root/var/lib/holos/first-boot"
+: >"$root/dev/vport1p1"
+boot
+status 1
+told 'boot
+error: the first boot was cut short while its commands ran
+boot failed: 1'
+facts micro # begins anew
+boot
+told 'first boot
+boot ok'
+
+# ---- hosts of a running guest ----------------------------------------------------
+
+new_hosts() { # SECONDS, lines on stdin
+	# shellcheck disable=SC2086
+	(cd / && exec env -i PATH="$bin:$tmp/tools" HOLOS_BOOT_ROOT="$root" \
+		$shell "$root/run/holos/boot.sh" hosts "$1") >"$tmp/out" 2>"$tmp/err"
+	status=$?
+	[ ! -s "$tmp/err" ] || bad "stderr: $(cat "$tmp/err")"
+}
+
+name='new hosts, as it runs and after a reboot with the old seed'
+reset
+echo '10.0.0.9 repo' >"$root/etc/hosts"
+boot
+printf '127.0.0.1 localhost\n10.10.0.3 db\n' >"$tmp/hosts"
+new_hosts 2000 <"$tmp/hosts"
+status 0
+want='# holos: begin
+127.0.0.1 localhost
+10.10.0.3 db
+# holos: end
+10.0.0.9 repo'
+check "$want" "$(cat "$root/etc/hosts")"
+boot
+check "$want" "$(cat "$root/etc/hosts")"
+sed -i s/made_at=1000/made_at=3000/ "$tmp/seed/facts"
+boot
+check 0 "$(grep -c db "$root/etc/hosts")"
+check 1 "$(grep -c repo "$root/etc/hosts")"
+
+name='doas where there is no sudo'
+reset
+boot
+check no "$([ -e "$root/etc/doas.d" ] && echo yes || echo no)"
+stub doas </dev/null
+boot
+rm "$bin/doas"
+check 'permit nopass u as root' "$(cat "$root/etc/doas.d/holos.conf")"
+check 600 "$(stat -c %a "$root/etc/doas.d/holos.conf")"
 
 printf '%s: %d checks, %d failed\n' "$shell_name" "$checks" "$failed"
 [ "$failed" -eq 0 ]

@@ -262,9 +262,40 @@ START_TEST(files_and_commands)
 		    true);
 	expect_part(&r, "user-data", "package_update: true\npackages:\n  - nginx\n", true);
 	expect_part(&r, "user-data",
-		    "    )\n  - 'echo b'\nruncmd:\n  - [echo, 'a b']\n  - 'echo $HOME'\n", true);
-	expect_part(&r, "user-data", "users:\n  - name: u\n    shell: /bin/sh\nwrite_files", true);
-	expect_part(&r, "user-data", "holos: provisioned", true);
+		    "  - |-\n    echo b\n    holos_status=$?\n    [ $holos_status = 0 ] || sh "
+		    "/run/holos/first.sh bootcmd 'echo b' $holos_status\n"
+		    "runcmd:\n  - 'sh /run/holos/first.sh'\n",
+		    true);
+	expect_part(&r, "user-data",
+		    "users:\n  - name: u\n    shell: /bin/sh\n    sudo: 'ALL=(ALL) NOPASSWD:ALL'\n"
+		    "write_files",
+		    true);
+	expect_file(&r, "holos/runcmd",
+		    "entry free 'echo a b' ''\\''echo'\\'' '\\''a b'\\'''\n"
+		    "entry free 'echo $HOME' 'echo $HOME'\n");
+	expect_file(&r, "holos/facts",
+		    "instance='i-1'\nmade_at=0\ninit=openrc\npackages=1\nroot_user='u'\n");
+	expect_part(&r, "holos/first.sh", "say provisioned", true);
+	free(r.iso);
+}
+END_TEST
+
+/* One line each, with its end marked where something is left out. */
+START_TEST(commands_as_shown)
+{
+#define TEN              "0123456789"
+#define HUNDRED_LESS_ONE TEN TEN TEN TEN TEN TEN TEN TEN TEN "012345678"
+	struct mock_result r;
+
+	good("{" BASE ",\"made_at\":7,\"required\":1,\"runcmd\":[[\"sh\",\"x\"],"
+	     "\"\\n  a\\tb\\n\\nc\\n\",[\"a\",\"b\\nc\",\"d\"],\"" HUNDRED_LESS_ONE "\\u00e4\"]}",
+	     NULL, &r);
+	expect_file(&r, "holos/runcmd",
+		    "entry required 'sh x' ''\\''sh'\\'' '\\''x'\\'''\n"
+		    "entry free 'a b...' '\n  a\tb\n\nc\n'\n"
+		    "entry free 'a b...' ''\\''a'\\'' '\\''b\nc'\\'' '\\''d'\\'''\n"
+		    "entry free '" HUNDRED_LESS_ONE "...' '" HUNDRED_LESS_ONE "\xc3\xa4'\n");
+	expect_part(&r, "holos/facts", "made_at=7\n", true);
 	free(r.iso);
 }
 END_TEST
@@ -276,7 +307,8 @@ START_TEST(serial_console)
 	good("{" BASE ",\"serial_console\":true}", NULL, &r);
 	expect_part(&r, "user-data",
 		    "      ExecStart=-/sbin/agetty --autologin u --noclear %I $TERM\n", true);
-	expect_part(&r, "user-data", "systemctl enable serial-getty@ttyS0.service", true);
+	expect_part(&r, "holos/runcmd", "entry free 'serial console' '", true);
+	expect_part(&r, "holos/runcmd", "systemctl enable serial-getty@ttyS0.service", true);
 	free(r.iso);
 	good("{" BASE ",\"serial_console\":true,\"init\":\"openrc\"}", NULL, &r);
 	expect_part(&r, "user-data", "agetty", false);
@@ -464,6 +496,7 @@ int main(void)
 	tcase_add_test(c, environment);
 	tcase_add_test(c, hosts);
 	tcase_add_test(c, files_and_commands);
+	tcase_add_test(c, commands_as_shown);
 	tcase_add_test(c, serial_console);
 	tcase_add_loop_test(c, wrong_steps, 0, (int)(sizeof(wrong) / sizeof(wrong[0])));
 	tcase_add_test(c, too_large);
