@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <holos/beneath.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -20,7 +21,7 @@
 #define FILE_MAX    (32u << 20)
 #define CHUNK       (256u << 10)
 #define SETTLED_SEC 2
-#define LINE_MAX    512
+#define KEY_LEN     512
 
 struct digests {
 	const struct state *state;
@@ -93,8 +94,8 @@ int digests_get(struct digests *d, int root, const char *path, char hex[65],
 		struct holos_error **err)
 {
 	_cleanup_(closep) int fd =
-		openat(root, path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	char key[LINE_MAX];
+		holos_open_beneath(root, path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+	char key[KEY_LEN];
 	struct stat st;
 	size_t at;
 	int r;

@@ -11,6 +11,7 @@
  */
 #include "parts.h"
 
+#include <holos/beneath.h>
 #include <holos/util.h>
 
 #include <archive.h>
@@ -185,7 +186,7 @@ static int copy_data(struct medium *m, struct archive *a, int fd, uint64_t size)
 static void put_file(struct medium *m, struct archive *a, struct archive_entry *e, const char *path,
 		     const char *from)
 {
-	int fd = openat(m->root, from, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	int fd = holos_open_beneath(m->root, from, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
 	struct stat st;
 	int error = 0;
 

@@ -219,8 +219,7 @@ bool df_find(struct df_context *c, const struct df_instr *in, const char *source
 	struct search s = { .context = c, .in = in, .source = source };
 	struct df_text t = DF_TEXT(c->pool);
 
-	if (*source == '/')
-		return escapes(c, in, source);
+	/* A leading slash is the context's. */
 	for (const char *at = source; *at != '\0';) {
 		size_t n = strcspn(at, "/");
 

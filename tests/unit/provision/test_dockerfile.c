@@ -514,13 +514,29 @@ END_TEST
 /* Nothing outside the Dockerfile's directory is read. */
 START_TEST(escapes)
 {
-	static const char *const sources[] = { "../x", "/etc/passwd", "tree/../../x", "out/passwd",
-					       "out",  "out/pass*",   "./.." };
+	static const char *const sources[] = { "../x",      "tree/../../x", "out/passwd", "out",
+					       "out/pass*", "./..",         "/../x" };
 	const char *text = df_printf(&pool, "COPY %s /x/\n", sources[_i]);
 
 	ck_assert_ptr_null(translate(text, false));
 	ck_assert_msg(strstr(pool.message, "escapes the build context") != NULL, "%s",
 		      pool.message);
+}
+END_TEST
+
+/* A leading slash is the context's root. */
+START_TEST(absolute_sources)
+{
+	struct json_object *with = translate("COPY /b.txt /x/\nCOPY //tree /y/\n", false);
+	struct json_object *without = translate("COPY b.txt /x/\nCOPY tree /y/\n", false);
+
+	ck_assert_ptr_nonnull(with);
+	ck_assert_str_eq(json_object_to_json_string(json_object_object_get(with, "copies")),
+			 json_object_to_json_string(json_object_object_get(without, "copies")));
+	json_object_put(with);
+	json_object_put(without);
+	ck_assert_ptr_null(translate("COPY /etc/passwd /x\n", false));
+	ck_assert_msg(strstr(pool.message, "no such file") != NULL, "%s", pool.message);
 }
 END_TEST
 
@@ -679,6 +695,7 @@ int main(void)
 	LOOP(tree, script, scripts);
 	LOOP(tree, refuse, refused);
 	tcase_add_loop_test(tree, escapes, 0, 7);
+	tcase_add_test(tree, absolute_sources);
 	tcase_add_test(tree, not_there);
 	LOOP(tree, copy, copies);
 	tcase_add_test(tree, own_ignore);
