@@ -7,6 +7,7 @@
 #include <compose/reader.h>
 #include <compose/scalar.h>
 #include <compose/vars.h>
+#include <compose/userdata.h>
 
 #include <base/fs.h>
 #include <base/jsonx.h>
@@ -209,6 +210,88 @@ static struct node *read_file(struct decoder *d, const struct node *n, const str
 	return root;
 }
 
+bool user_data_is_ours(const char *key)
+{
+	static const char *const keys[] = { "create_hostname_file",
+					    "datasource",
+					    "datasource_list",
+					    "disable_root",
+					    "fqdn",
+					    "hostname",
+					    "manage_etc_hosts",
+					    "network",
+					    "prefer_fqdn_over_hostname",
+					    "preserve_hostname",
+					    "ssh_deletekeys",
+					    "ssh_keys",
+					    "updates",
+					    "user" };
+
+	for (size_t i = 0; i < sizeof(keys) / sizeof(keys[0]); i++) {
+		if (strcmp(keys[i], key) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* A list of strings and of lists of strings (commands, packages), or of mappings (and,
+ * of users, strings). */
+static bool check_items(struct decoder *d, const struct node *list, const struct path *p,
+			const char *key)
+{
+	bool words = strcmp(key, "users") != 0 && strcmp(key, "write_files") != 0;
+
+	if (list->kind != NODE_LIST)
+		return false;
+	for (size_t i = 0; i < list->n; i++) {
+		const struct node *item = list->items[i];
+		bool good = words ? item->kind != NODE_MAP
+				  : item->kind == NODE_MAP ||
+					    (item->kind == NODE_SCALAR && key[0] == 'u');
+
+		for (size_t k = 0; good && words && item->kind == NODE_LIST && k < item->n; k++)
+			good = item->items[k]->kind == NODE_SCALAR;
+		if (!good)
+			diag_error(d->diag, item, p, "user data: %s[%zu] must be %s", key, i,
+				   words ? "a string or a list of strings" : "a mapping");
+	}
+	return true;
+}
+
+/* cloud-init's names of its modules' keys. */
+static bool is_cloud_key(const char *key)
+{
+	size_t n = strspn(key, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-");
+
+	return n > 0 && n < 100 && key[n] == '\0';
+}
+
+/* What is merged is looked at; the rest is cloud-init's. */
+static void check_user_data(struct decoder *d, const struct node *root, const struct path *p)
+{
+	static const char *const lists[] = { "runcmd", "bootcmd", "packages", "users",
+					     "write_files" };
+
+	for (size_t i = 0; i < root->n; i++) {
+		const struct node *key = root->pairs[i].key, *value = root->pairs[i].value;
+
+		if (!is_cloud_key(key->text))
+			diag_error(d->diag, key, p, "user data: %s is no key of cloud-config",
+				   node_show(d->arena, key));
+		if (user_data_is_ours(key->text)) {
+			diag_warn(d->diag, key, p, "user data: %s is not taken: holos sets it",
+				  key->text);
+			diag_warn_hint(d->diag, "without it the VM could not be reached");
+		}
+		for (size_t k = 0; k < sizeof(lists) / sizeof(lists[0]); k++) {
+			if (strcmp(lists[k], key->text) == 0 && !node_is_null(value) &&
+			    !check_items(d, value, p, key->text))
+				diag_error(d->diag, value, p, "user data: %s must be a list",
+					   key->text);
+		}
+	}
+}
+
 /* cloud-config reads numbers and words by YAML 1.1 (PyYAML), hence yaml11. */
 void decode_user_data(struct decoder *d, const struct shape *sh, const struct node *n,
 		      const struct path *p, void *out)
@@ -239,5 +322,6 @@ void decode_user_data(struct decoder *d, const struct shape *sh, const struct no
 			   "mapping; scripts belong under runcmd");
 		return;
 	}
+	check_user_data(d, root, p);
 	ci->user_data = json_text(d, root, n, p, true);
 }

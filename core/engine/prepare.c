@@ -342,6 +342,14 @@ int prepare_check_root(const struct instance_record *rec, const char *due, int d
 	return -ERR_FAILED;
 }
 
+int64_t prepare_made_at(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
 static int write_seed(struct prepare *p, const struct plan_vm *vm,
 		      const struct instance_record *rec, const struct vm_volumes *volumes, int dir,
 		      struct holos_error **err)
@@ -356,7 +364,7 @@ static int write_seed(struct prepare *p, const struct plan_vm *vm,
 	struct plan_steps_input in = { .plan = p->plan,
 				       .vm = vm,
 				       .instance_id = instance_id,
-				       .made_at = time(NULL),
+				       .made_at = prepare_made_at(),
 				       .user = rec->user,
 				       .init = rec->init != NULL ? rec->init : "systemd",
 				       .project_key = p->project_key,
@@ -391,6 +399,8 @@ static int write_seed(struct prepare *p, const struct plan_vm *vm,
 		r = error_sys(err, ERR_FAILED, errno, "cannot write the seed of %s", rec->name);
 	if (r == 0 && renameat(dir, SEED_TEMP, dir, SEED_FILE) < 0)
 		r = error_sys(err, ERR_FAILED, errno, "cannot write the seed of %s", rec->name);
+	if (r == 0)
+		up_keep_hosts(dir, p->hosts);
 	if (r < 0) {
 		unlinkat(dir, SEED_TEMP, 0);
 		unlinkat(dir, CONTEXT_TEMP, 0);
@@ -417,16 +427,6 @@ int prepare_check(struct prepare *p, const struct plan_vm *vm, const struct inst
 	}
 	if (r == 0 && rec != NULL)
 		r = prepare_check_base(rec, err);
-	if (r == 0 && s->cloud_init.user_data != NULL) {
-		const struct mark *m = &s->cloud_init.user_data_mark;
-
-		r = error_set(err, ERR_INVALID,
-			      "services.%s.cloud_init.user_data: the provision plugin "
-			      "\"cloud-init\" does not take it yet",
-			      s->name);
-		error_at(err != NULL ? *err : NULL, m->file, m->line, m->column);
-		error_hint(err, "use write_files, runcmd, bootcmd, packages");
-	}
 	if (r < 0 || p->nics_checked == s)
 		return r;
 	r = nics_check(p, vm, err);

@@ -67,4 +67,9 @@ int prepare_launch(struct prepare *p, const struct plan_vm *vm, struct instance_
  * made (rec), whatever the file says since; rec NULL: it is to be made. */
 bool prepare_wants_uefi(const struct plan_vm *vm, const struct instance_record *rec);
 
+/* Milliseconds since 1970: when a seed, or what follows it, was made. */
+int64_t prepare_made_at(void);
+/* What the guest of this directory is told of its neighbours (uphosts.c). */
+void up_keep_hosts(int dir, struct json_object *all);
+
 #endif

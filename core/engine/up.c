@@ -317,6 +317,7 @@ static int run(struct up *u, struct holos_error **err)
 		return r;
 	u->result = up_remove_surplus(u, err);
 	up_run(u);
+	up_tell_hosts(u);
 	write_snapshot(u);
 	if (up_report_blocked(u, &blocked) < 0 && u->result == 0)
 		return error_move(err, &blocked);

@@ -11,6 +11,7 @@
  *   upgraph.c   the graph of dependencies, run
  *   uprun.c     one VM on its way up
  *   uppath.c    what took the time
+ *   uphosts.c   /etc/hosts of guests that run on
  */
 #ifndef ENGINE_UP_H
 #define ENGINE_UP_H
@@ -164,6 +165,9 @@ void up_fail(struct up_vm *v, struct holos_error **why);
 void up_fail_with(struct up_vm *v, int code, const char *text);
 /* The chain that took longest, when it has more than one link (uppath.c). */
 void up_tell_path(const struct up *u);
+
+/* Tell guests that run on of new neighbours (uphosts.c). */
+void up_tell_hosts(struct up *u);
 
 /* ---- up.c */
 

@@ -252,6 +252,6 @@ struct json_object *plan_steps(const struct plan_steps_input *in)
 	}
 	jsonx_set_bool(o, "serial_console", false); /* a shell without a password is not for all */
 	if (s->cloud_init.user_data != NULL)
-		jsonx_set_str(o, "user_data", s->cloud_init.user_data);
+		plan_user_data(o, s->cloud_init.user_data, in->user);
 	return o;
 }

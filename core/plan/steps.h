@@ -33,6 +33,9 @@ struct plan_steps_input {
 	bool copies; /* name the files of the context disk: it is to be written */
 };
 
+/* Merge a cloud-config (JSON text of the model) into the steps (userdata.c). */
+void plan_user_data(struct json_object *steps, const char *text, const char *login);
+
 /* All but the member "hosts".  The caller owns the result. */
 struct json_object *plan_steps(const struct plan_steps_input *in);
 

@@ -55,6 +55,55 @@ class ProvisionTest(GuestTest):
         self.wait_for(lambda: self.guest("box-0", "sh", "-c", "cat /after || true") == "yes\n",
                       "the next command was run, as cloud-init does", 60)
 
+    def test_user_data(self):
+        self.compose("""
+            name: demo
+            services:
+              box:
+                image: micro
+                cloud_init:
+                  write_files: [{path: /ours, content: ours}]
+                  runcmd: [echo first >>/order]
+                  user_data:
+                    hostname: other
+                    users: [{name: guest2, shell: /bin/sh, uid: 1777}]
+                    write_files: [{path: /theirs, content: "the\\x7fir", permissions: "0640"}]
+                    runcmd: [echo second >>/order, [sh, -c, "echo third >>/order"]]
+        """)
+        up = self.ok("up", "--wait")
+        self.assertRegex(up.err, "warning: .*user data: hostname is not taken: holos sets it")
+        self.assertEqual(self.sh("box-0", "cat /order; hostname; id -u guest2; cat /ours"),
+                         "first\nsecond\nthird\nbox-0\n1777\nours")
+        self.assertEqual(self.sh("box-0", "sudo stat -c %a /theirs; sudo cat /theirs"),
+                         "640\nthe\x7fir")
+
+    def test_hosts_follow(self):
+        """A guest that runs on learns of new neighbours, and knows them after its own reboot."""
+        text = """
+            name: demo
+            services:
+              box: {image: micro}
+        """
+        self.compose(text)
+        self.ok("up", "--wait")
+        self.sh("box-0", "echo 10.9.9.9 mine | sudo tee -a /etc/hosts")
+        self.compose(text + "      extra: {image: micro, hostname: extra}\n")
+        up = self.ok("up", "--wait")
+        self.assertNotIn("learns of its new neighbours", up.err)
+        known = "grep -c ' extra-0' /etc/hosts; grep -c box-0 /etc/hosts; grep mine /etc/hosts"
+        self.assertEqual(self.sh("box-0", known), "1\n2\n10.9.9.9 mine\n")
+        self.ok("up", "--wait") # nothing to tell
+        boots = self.read(self.instance_dir("demo", "box-0"), "provision.log").count("Z boot ok")
+        self.sh("box-0", "sudo reboot", status=None)
+        self.wait_for(lambda: self.read(self.instance_dir("demo", "box-0"),
+                                        "provision.log").count("Z boot ok") > boots,
+                      "it has booted again", 120)
+        self.ok("up", "--wait")
+        self.assertEqual(self.sh("box-0", known), "1\n2\n10.9.9.9 mine\n")
+        self.compose(text)
+        self.ok("up", "--wait", "--remove-orphans")
+        self.assertEqual(self.sh("box-0", "grep -c extra /etc/hosts || true"), "0\n")
+
     def test_packages_on_micro(self):
         self.compose("""
             name: demo

@@ -12,8 +12,8 @@
 # Data, beside this script: facts (variables), hosts, environment, profile.sh, mounts
 # (calls of volume and share, below).  What it reports is described in docs/steps.md.
 #
-# boot.sh hosts SECONDS <LINES: called by holos while the guest runs: these are the
-# hosts from now on, as of that time.
+# boot.sh hosts TIME LINES: called by holos while the guest runs: these are its
+# neighbours from now on, as of that time.
 
 set -u
 umask 022
@@ -395,12 +395,16 @@ hosts() {
 	update "$root/etc/hosts" "$from" top
 }
 
-new_hosts() { # SECONDS, lines on stdin
-	mkdir -p "$root/var/lib/holos" &&
-		{ printf '# %s %s\n' "$instance" "$1" && cat; } >"$root/var/lib/holos/hosts.new" &&
-		mv -f "$root/var/lib/holos/hosts.new" "$root/var/lib/holos/hosts" ||
+# TIME LINES: the neighbours; its own lines are those of the seed, up to an empty one.
+new_hosts() {
+	kept=$root/var/lib/holos/hosts
+	if mkdir -p "$root/var/lib/holos" &&
+	   { printf '# %s %s\n' "$instance" "$1" && sed '/^$/,$d' "$seed/hosts" &&
+		printf '\n%s\n' "$2"; } >"$kept.new" && mv -f "$kept.new" "$kept"; then
+		hosts
+	else
 		fail 'cannot keep the hosts'
-	hosts
+	fi
 	[ "$errors" = 0 ]
 }
 
@@ -469,7 +473,7 @@ fi
 # shellcheck disable=SC1091 # the plugin writes it
 . "$seed/facts"
 if [ "${1-}" = hosts ]; then
-	new_hosts "$2"
+	new_hosts "$2" "$3"
 	exit
 fi
 find_port

@@ -35,22 +35,97 @@ static void put_host_key(struct ci_steps *s, struct ci_yaml *y, const char *priv
 	ci_yaml_end(y);
 }
 
-static void put_packages(struct ci_steps *s, struct ci_yaml *y)
-{
-	unsigned n = ci_steps_count(s, CI_LIST_MAX, "/packages");
+/* ---- what the user has written of his own -------------------------------------- */
 
-	if (ci_steps_bool(s, n > 0, "/package_update"))
-		ci_yaml_bool(y, "package_update", true);
-	if (n == 0)
-		return;
-	ci_yaml_begin(y, "packages");
+/* The element of /user_data with this key, or -1. */
+static int find_own(struct ci_steps *s, const char *key)
+{
+	unsigned n = ci_steps_count(s, CI_LIST_MAX, "/user_data");
+
 	for (unsigned i = 0; i < n; i++) {
+		if (strcmp(ci_steps_need(s, "/user_data/%u/key", i), key) == 0)
+			return (int)i;
+	}
+	return -1;
+}
+
+static const char *own_yaml(struct ci_steps *s, const char *text, unsigned i)
+{
+	for (const char *p = text; *p != '\0'; p++) {
+		if ((unsigned char)*p < 0x20)
+			ci_steps_bad(s, NULL, "must be one line", "/user_data/%u", i);
+	}
+	return text;
+}
+
+/* Behind ours in a list. */
+static void put_own_items(struct ci_steps *s, struct ci_yaml *y, const char *key)
+{
+	int own = find_own(s, key);
+	unsigned n = own < 0 ? 0 : ci_steps_count(s, CI_LIST_MAX, "/user_data/%d/items", own);
+
+	for (unsigned i = 0; i < n && s->status == HOLOS_OK; i++)
+		ci_yaml_item_flow(
+			y, own_yaml(s, ci_steps_need(s, "/user_data/%d/items/%u/yaml", own, i),
+				    (unsigned)own));
+}
+
+static unsigned count_own_items(struct ci_steps *s, const char *key)
+{
+	int own = find_own(s, key);
+
+	return own < 0 ? 0 : ci_steps_count(s, CI_LIST_MAX, "/user_data/%d/items", own);
+}
+
+/* Keys that have nothing to do with ours. */
+static void put_own_keys(struct ci_steps *s, struct ci_yaml *y)
+{
+	unsigned n = ci_steps_count(s, CI_LIST_MAX, "/user_data");
+
+	for (unsigned i = 0; i < n && s->status == HOLOS_OK; i++) {
+		const char *key = ci_steps_need(s, "/user_data/%u/key", i);
+		const char *yaml = ci_steps_str(s, NULL, "/user_data/%u/yaml", i);
+
+		if (!ci_is_chars(key, 1, 100, "_-"))
+			ci_steps_bad(s, key, "is no key of cloud-config", "/user_data/%u/key", i);
+		if (yaml != NULL)
+			ci_yaml_flow(y, key, own_yaml(s, yaml, i));
+	}
+}
+
+/* ---- ours ----------------------------------------------------------------------- */
+
+/* NAME, or a list: NAME and a version. */
+static void put_package(struct ci_steps *s, struct ci_yaml *y, unsigned i)
+{
+	unsigned n = ci_steps_count(s, 16, "/packages/%u", i);
+
+	if (n == 0) {
 		const char *name = ci_steps_need(s, "/packages/%u", i);
 
 		if (!ci_is_line(name))
 			ci_steps_bad(s, name, "must be one line", "/packages/%u", i);
 		ci_yaml_item(y, name);
+		return;
 	}
+	ci_yaml_item_list(y);
+	for (unsigned k = 0; k < n; k++)
+		ci_yaml_item_list_add(y, ci_steps_need(s, "/packages/%u/%u", i, k));
+	ci_yaml_item_list_end(y);
+}
+
+static void put_packages(struct ci_steps *s, struct ci_yaml *y)
+{
+	unsigned n = ci_steps_count(s, CI_LIST_MAX, "/packages");
+
+	/* With packages it is due, unless somebody said no. */
+	if (n > 0 || ci_steps_bool(s, false, "/package_update"))
+		ci_yaml_bool(y, "package_update", ci_steps_bool(s, true, "/package_update"));
+	if (n == 0)
+		return;
+	ci_yaml_begin(y, "packages");
+	for (unsigned i = 0; i < n && s->status == HOLOS_OK; i++)
+		put_package(s, y, i);
 	ci_yaml_end(y);
 }
 
@@ -116,6 +191,7 @@ static void put_user(struct ci_steps *s, struct ci_yaml *y, enum ci_init init, c
 	}
 	put_keys(s, y);
 	ci_yaml_end(y);
+	put_own_items(s, y, "users");
 	ci_yaml_end(y);
 }
 
@@ -207,13 +283,14 @@ static void put_files(struct ci_steps *s, struct ci_yaml *y, bool serial, const 
 {
 	unsigned n = ci_steps_count(s, CI_LIST_MAX, "/files");
 
-	if (n == 0 && !serial)
+	if (n == 0 && !serial && count_own_items(s, "write_files") == 0)
 		return;
 	ci_yaml_begin(y, "write_files");
 	if (serial)
 		put_serial_files(y, user);
 	for (unsigned i = 0; i < n && s->status == HOLOS_OK; i++)
 		put_file(s, y, i);
+	put_own_items(s, y, "write_files");
 	ci_yaml_end(y);
 }
 
@@ -228,12 +305,12 @@ void ci_userdata(struct ci_steps *s, const char *host_key, struct ci_buf *out)
 	if (!ci_is_chars(hostname, 1, 253, "-."))
 		ci_steps_bad(s, hostname, "is no host name", "/hostname");
 	if (ci_steps_str(s, NULL, "/user_data") != NULL)
-		ci_steps_bad(s, NULL, "this version of the cloud-init plugin takes no user_data",
-			     "/user_data");
+		ci_steps_bad(s, NULL, "must be a list", "/user_data");
 	ci_buf_adds(out, "#cloud-config\n");
 	ci_yaml_str(&y, "hostname", hostname);
 	ci_yaml_bool(&y, "manage_etc_hosts", false);
-	ci_yaml_bool(&y, "ssh_pwauth", false);
+	if (find_own(s, "ssh_pwauth") < 0)
+		ci_yaml_bool(&y, "ssh_pwauth", false);
 	if (strcmp(user, "root") == 0)
 		ci_yaml_bool(&y, "disable_root", false);
 	put_host_key(s, &y, host_key);
@@ -245,6 +322,7 @@ void ci_userdata(struct ci_steps *s, const char *host_key, struct ci_buf *out)
 	ci_yaml_end(&y);
 	ci_yaml_end(&y);
 	ci_yaml_end(&y);
+	put_own_keys(s, &y);
 	put_packages(s, &y);
 	put_user(s, &y, init, user);
 	put_files(s, &y, serial, user);

@@ -286,3 +286,35 @@ void ci_yaml_item_list_end(struct ci_yaml *y)
 {
 	ci_buf_adds(y->out, "]\n");
 }
+
+/* JSON allows characters that YAML does not. */
+static void put_flow(struct ci_buf *b, const char *flow)
+{
+	const unsigned char *p = (const unsigned char *)flow;
+	unsigned len;
+
+	for (; *p != '\0'; p += len) {
+		uint32_t c = decode(p, &len);
+
+		if (len == 0)
+			break;
+		if (needs_escape(c))
+			ci_buf_addf(b, "\\u%04x", c);
+		else
+			ci_buf_add(b, (const char *)p, len);
+	}
+	ci_buf_addc(b, '\n');
+}
+
+void ci_yaml_flow(struct ci_yaml *y, const char *key, const char *flow)
+{
+	put_key(y, key);
+	ci_buf_addc(y->out, ' ');
+	put_flow(y->out, flow);
+}
+
+void ci_yaml_item_flow(struct ci_yaml *y, const char *flow)
+{
+	put_dash(y);
+	put_flow(y->out, flow);
+}

@@ -49,4 +49,9 @@ void ci_yaml_item_list(struct ci_yaml *y);
 void ci_yaml_item_list_add(struct ci_yaml *y, const char *value);
 void ci_yaml_item_list_end(struct ci_yaml *y);
 
+/* The same with a value or an element that is YAML already: one line of flow style,
+ * all texts in it quoted as in JSON. */
+void ci_yaml_flow(struct ci_yaml *y, const char *key, const char *flow);
+void ci_yaml_item_flow(struct ci_yaml *y, const char *flow);
+
 #endif

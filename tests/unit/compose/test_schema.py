@@ -24,6 +24,8 @@ except ImportError:
     sys.exit(77)
 
 LOADER_ONLY = [
+    # a cloud-config of the user's
+    r"is no key of cloud-config", r"user data: \S+ must be",
     # references
     r"no such service", r"none of the active profiles", r"cannot depend on itself", r"circular dependency",
     r"no volume of this name", r"no network of this name", r"named twice",

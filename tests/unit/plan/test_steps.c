@@ -82,15 +82,23 @@ START_TEST(golden)
 }
 END_TEST
 
-/* The user's own cloud-config goes along, as JSON. */
+/* The user's own cloud-config: lists behind ours, ours where it must win. */
 START_TEST(user_data)
 {
 	_cleanup_(project_destroyp) struct project *project = load_text(
-		"name: demo\nservices: {web: {image: \"debian:12\", cloud_init: {user_data: "
-		"\"#cloud-config\\ntimezone: UTC\\n\"}}}\n");
+		"name: demo\nservices:\n  web:\n    image: \"debian:12\"\n    cloud_init:\n"
+		"      runcmd: [first]\n      packages: [a]\n      user_data: |\n"
+		"        #cloud-config\n"
+		"        timezone: UTC\n"
+		"        hostname: other\n"
+		"        package_update: false\n"
+		"        packages: [b, [c, 1.5]]\n"
+		"        runcmd: [second, [echo, 7], null]\n"
+		"        bootcmd: [[early]]\n"
+		"        users: [default, {name: root, shell: /x}, {name: two}]\n"
+		"        write_files: [{path: /a, permissions: '0600'}]\n");
 	_cleanup_(plan_destroyp) struct plan *p = plan_of(project, NULL, 0);
 	_cleanup_(json_putp) struct json_object *steps = NULL;
-	_cleanup_(json_putp) struct json_object *data = NULL;
 	struct plan_steps_input in = { .plan = p,
 				       .vm = vm_of(p, "web-0"),
 				       .instance_id = "x",
@@ -98,13 +106,19 @@ START_TEST(user_data)
 				       .init = "systemd",
 				       .project_key = "k",
 				       .host_key = "h" };
-	const char *text;
 
 	steps = plan_steps(&in);
-	text = jsonx_str(steps, "user_data", NULL);
-	ck_assert_ptr_nonnull(text);
-	ck_assert_int_eq(jsonx_parse(text, strlen(text), "user_data", &data, NULL), 0);
-	ck_assert_str_eq(jsonx_str(data, "timezone", ""), "UTC");
+	ck_assert_str_eq(jsonx_line(jsonx_arr(steps, "runcmd")),
+			 "[\"first\",\"second\",[\"echo\",\"7\"]]");
+	ck_assert_str_eq(jsonx_line(jsonx_arr(steps, "bootcmd")), "[[\"early\"]]");
+	ck_assert_str_eq(jsonx_line(jsonx_arr(steps, "packages")), "[\"a\",\"b\",[\"c\",\"1.5\"]]");
+	ck_assert(!jsonx_bool(steps, "package_update", true));
+	ck_assert_str_eq(jsonx_line(jsonx_arr(steps, "user_data")),
+			 "[{\"key\":\"timezone\",\"yaml\":\"\\\"UTC\\\"\"},"
+			 "{\"key\":\"users\",\"items\":[{\"yaml\":\"\\\"default\\\"\"},"
+			 "{\"yaml\":\"{ \\\"name\\\": \\\"two\\\" }\"}]},"
+			 "{\"key\":\"write_files\",\"items\":[{\"yaml\":"
+			 "\"{ \\\"path\\\": \\\"/a\\\", \\\"permissions\\\": \\\"0600\\\" }\"}]}]");
 }
 END_TEST
 

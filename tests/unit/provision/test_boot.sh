@@ -705,10 +705,10 @@ boot ok'
 
 # ---- hosts of a running guest ----------------------------------------------------
 
-new_hosts() { # SECONDS, lines on stdin
+new_hosts() { # TIME LINES
 	# shellcheck disable=SC2086
 	(cd / && exec env -i PATH="$bin:$tmp/tools" HOLOS_BOOT_ROOT="$root" \
-		$shell "$root/run/holos/boot.sh" hosts "$1") >"$tmp/out" 2>"$tmp/err"
+		$shell "$root/run/holos/boot.sh" hosts "$1" "$2") >"$tmp/out" 2>"$tmp/err"
 	status=$?
 	[ ! -s "$tmp/err" ] || bad "stderr: $(cat "$tmp/err")"
 }
@@ -716,12 +716,16 @@ new_hosts() { # SECONDS, lines on stdin
 name='new hosts, as it runs and after a reboot with the old seed'
 reset
 echo '10.0.0.9 repo' >"$root/etc/hosts"
+printf '\n10.10.0.2 web\n' >>"$tmp/seed/hosts"
 boot
-printf '127.0.0.1 localhost\n10.10.0.3 db\n' >"$tmp/hosts"
-new_hosts 2000 <"$tmp/hosts"
+new_hosts 2000 '10.10.0.2 web
+10.10.0.3 db'
 status 0
 want='# holos: begin
 127.0.0.1 localhost
+127.0.1.1 web-0
+
+10.10.0.2 web
 10.10.0.3 db
 # holos: end
 10.0.0.9 repo'

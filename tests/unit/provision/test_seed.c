@@ -300,6 +300,30 @@ START_TEST(commands_as_shown)
 }
 END_TEST
 
+/* Behind ours, and where ours must win it is not there any more. */
+START_TEST(user_data)
+{
+	struct mock_result r;
+
+	good("{" BASE ",\"packages\":[\"a\",[\"b\",\"1.0\"]],\"user_data\":["
+	     "{\"key\":\"timezone\",\"yaml\":\"\\\"UTC\\\"\"},"
+	     "{\"key\":\"ssh_pwauth\",\"yaml\":\"true\"},"
+	     "{\"key\":\"x\",\"yaml\":\"[ \\\"\\u2028\x7f\\\" ]\"},"
+	     "{\"key\":\"users\",\"items\":[{\"yaml\":\"{ \\\"name\\\": \\\"v\\\" }\"}]},"
+	     "{\"key\":\"write_files\",\"items\":[{\"yaml\":\"{ \\\"path\\\": \\\"/a\\\" }\"}]}]}",
+	     NULL, &r);
+	expect_part(&r, "user-data", "ssh_pwauth: false", false);
+	expect_part(&r, "user-data",
+		    "timezone: \"UTC\"\nssh_pwauth: true\nx: [ \"\\u2028\\u007f\" ]\n", true);
+	expect_part(&r, "user-data", "packages:\n  - a\n  - [b, '1.0']\n", true);
+	expect_part(&r, "user-data",
+		    "    sudo: 'ALL=(ALL) NOPASSWD:ALL'\n  - { \"name\": \"v\" }\n"
+		    "write_files:\n  - { \"path\": \"/a\" }\n",
+		    true);
+	free(r.iso);
+}
+END_TEST
+
 START_TEST(serial_console)
 {
 	struct mock_result r;
@@ -343,6 +367,8 @@ static const struct {
 	  "/user/groups/0" },
 	{ "{" BASE ",\"init\":\"sysv\"}", "/init" },
 	{ "{" BASE ",\"user_data\":\"#cloud-config\"}", "/user_data" },
+	{ "{" BASE ",\"user_data\":[{\"key\":\"a b\",\"yaml\":\"1\"}]}", "/user_data/0/key" },
+	{ "{" BASE ",\"user_data\":[{\"key\":\"a\",\"yaml\":\"1\\nb: 2\"}]}", "/user_data/0" },
 	{ "{" BASE ",\"ssh_host_key\":{\"public\":\"ssh-rsa AAAA\"}}", "/ssh_host_key/public" },
 	{ "{" BASE ",\"hosts\":[{\"address\":\"10.0.0\",\"names\":[\"a\"]}]}", "/hosts/0/address" },
 	{ "{" BASE ",\"hosts\":[{\"address\":\"10.0.0.1\",\"names\":[]}]}", "/hosts/0/names" },
@@ -497,6 +523,7 @@ int main(void)
 	tcase_add_test(c, hosts);
 	tcase_add_test(c, files_and_commands);
 	tcase_add_test(c, commands_as_shown);
+	tcase_add_test(c, user_data);
 	tcase_add_test(c, serial_console);
 	tcase_add_loop_test(c, wrong_steps, 0, (int)(sizeof(wrong) / sizeof(wrong[0])));
 	tcase_add_test(c, too_large);

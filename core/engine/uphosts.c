@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: Apache-2.0
+ *
+ * uphosts.c - /etc/hosts of guests that run on follows the project.
+ *
+ * What a guest was told last lies beside its seed (HOSTS_FILE): only those that must
+ * hear something new are asked to, over SSH.  In the guest boot.sh does it and keeps
+ * it for its next boots, as its seed is older (docs/steps.md).
+ */
+#include <base/alloc.h>
+#include <base/clock.h>
+#include <base/fs.h>
+#include <base/jsonx.h>
+#include <base/strbuf.h>
+#include <engine/keys.h>
+#include <engine/up.h>
+#include <guest/guest.h>
+#include <plan/steps.h>
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define HOSTS_FILE "hosts"
+#define HOSTS_MAX  (1u << 20)
+#define ARG_BYTES  (100u << 10) /* Linux takes 128 KiB for one argument */
+#define TIME_MAX   (10 * NS_PER_S)
+
+/* Root's work, by what the guest has for that. */
+static const char script[] = "set -- sh /run/holos/boot.sh hosts \"$1\" \"$2\"\n"
+			     "[ \"$(id -u)\" != 0 ] || exec \"$@\"\n"
+			     "if command -v sudo >/dev/null; then exec sudo -n \"$@\"; fi\n"
+			     "exec doas -n \"$@\"\n";
+
+/* As boot.sh takes them: ADDRESS NAME... */
+static char *lines_of(struct json_object *hosts)
+{
+	struct strbuf b = STRBUF_INIT;
+
+	for (size_t i = 0; i < jsonx_len(hosts); i++) {
+		struct json_object *o = json_object_array_get_idx(hosts, i);
+		struct json_object *names = jsonx_arr(o, "names");
+
+		strbuf_adds(&b, jsonx_str(o, "address", ""));
+		for (size_t k = 0; k < jsonx_len(names); k++)
+			strbuf_addf(&b, " %s", jsonx_str_at(names, k));
+		strbuf_addc(&b, '\n');
+	}
+	return strbuf_steal(&b);
+}
+
+static bool is_known(int dir, const char *text)
+{
+	_cleanup_(strbuf_finish) struct strbuf was = STRBUF_INIT;
+
+	/* A guest of an older holos cannot be told. */
+	return fs_read(dir, HOSTS_FILE, HOSTS_MAX, &was, NULL) < 0 ||
+	       (was.s != NULL && strcmp(was.s, text) == 0);
+}
+
+static int send(struct up_vm *v, const char *dir, const char *lines, struct holos_error **err)
+{
+	_cleanup_(freep) char *key = keys_project_path(v->up->e->state, v->up->project->name);
+	_cleanup_(freep) char *host_key = fs_join(dir, KEYS_HOST_KEY_PUB);
+	_cleanup_(freep) char *made_at = xasprintf("%lld", (long long)prepare_made_at());
+	const char *const argv[] = { "sh", "-c", script, "sh", made_at, lines, NULL };
+	char said[512] = "";
+	struct holos_exec exec = { .size = sizeof(exec), .argv = argv };
+	struct holos_exec_result res = { .size = sizeof(res),
+					 .errout = said,
+					 .errout_cap = sizeof(said) };
+	const struct holos_guest guest = { .size = sizeof(guest),
+					   .vm = v->plan->name,
+					   .ssh_host = "127.0.0.1",
+					   .ssh_port = v->status->vm->ssh_port,
+					   .ssh_user = v->status->rec->user,
+					   .ssh_key = key,
+					   .ssh_known_hosts = host_key };
+	const struct holos_ssh_module *ssh;
+	int r = guest_ssh_module(&ssh, err);
+
+	if (r < 0)
+		return r;
+	if (strlen(lines) > ARG_BYTES)
+		return error_set(err, ERR_FAILED, "there are too many");
+	if (ssh->guest_exec(&guest, &exec, clock_now_ns() + TIME_MAX, -1, &res, err) != HOLOS_OK)
+		return -ERR_FAILED;
+	said[strcspn(said, "\n")] = '\0';
+	return res.status == 0 ? 0
+			       : error_set(err, ERR_FAILED, "%s",
+					   said[0] != '\0' ? said : "its user cannot become root");
+}
+
+static void tell_one(struct up_vm *v)
+{
+	struct up *u = v->up;
+	_cleanup_(json_putp) struct json_object *all = plan_steps_hosts(u->plan, v->plan);
+	_cleanup_(error_destroyp) struct holos_error *why = NULL;
+	_cleanup_(freep) char *lines = lines_of(jsonx_arr(all, "hosts"));
+	_cleanup_(freep) char *dir =
+		state_path(u->e->state, "instances/%s/%s", u->project->name, v->plan->name);
+	_cleanup_(closep) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	if (fd < 0 || is_known(fd, lines))
+		return;
+	if (send(v, dir, lines, &why) < 0)
+		engine_warn(u->e, "%s learns of its new neighbours when it starts next: %s",
+			    v->plan->name, why->message);
+	else
+		(void)fs_write_replace(fd, HOSTS_FILE, lines, strlen(lines), 0600, NULL);
+}
+
+void up_tell_hosts(struct up *u)
+{
+	for (size_t i = 0; i < u->n && !u->e->interrupted; i++) {
+		struct up_vm *v = &u->vms[i];
+
+		if (!v->started && v->phase != UP_FAILED && v->status != NULL &&
+		    v->status->rec != NULL && v->status->alive.qemu &&
+		    v->status->vm->state == VM_RUNNING && v->status->vm->ssh_port != 0)
+			tell_one(v);
+	}
+}
+
+void up_keep_hosts(int dir, struct json_object *all)
+{
+	_cleanup_(freep) char *lines = lines_of(jsonx_arr(all, "hosts"));
+
+	(void)fs_write_replace(dir, HOSTS_FILE, lines, strlen(lines), 0600, NULL);
+}
