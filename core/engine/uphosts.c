@@ -23,7 +23,12 @@
 #define HOSTS_FILE "hosts"
 #define HOSTS_MAX  (1u << 20)
 #define ARG_BYTES  (100u << 10) /* Linux takes 128 KiB for one argument */
-#define TIME_MAX   (10 * NS_PER_S)
+/* A guest that is known to answer may be slow; one that never was asked may have no
+ * SSH server, and all of these together may not hold `up` up. */
+#define TIME_KNOWN   (10 * NS_PER_S)
+#define TIME_UNKNOWN (1 * NS_PER_S)
+#define TIME_ALL     (30 * NS_PER_S)
+#define TRIES        4
 
 /* Root's work, by what the guest has for that. */
 static const char script[] = "set -- sh /run/holos/boot.sh hosts \"$1\" \"$2\"\n"
@@ -57,7 +62,8 @@ static bool is_known(int dir, const char *text)
 	       (was.s != NULL && strcmp(was.s, text) == 0);
 }
 
-static int send(struct up_vm *v, const char *dir, const char *lines, struct holos_error **err)
+static int send(struct up_vm *v, const char *dir, const char *lines, uint64_t deadline_ns,
+		struct holos_error **err)
 {
 	_cleanup_(freep) char *key = keys_project_path(v->up->e->state, v->up->project->name);
 	_cleanup_(freep) char *host_key = fs_join(dir, KEYS_HOST_KEY_PUB);
@@ -82,7 +88,7 @@ static int send(struct up_vm *v, const char *dir, const char *lines, struct holo
 		return r;
 	if (strlen(lines) > ARG_BYTES)
 		return error_set(err, ERR_FAILED, "there are too many");
-	if (ssh->guest_exec(&guest, &exec, clock_now_ns() + TIME_MAX, -1, &res, err) != HOLOS_OK)
+	if (ssh->guest_exec(&guest, &exec, deadline_ns, -1, &res, err) != HOLOS_OK)
 		return -ERR_FAILED;
 	said[strcspn(said, "\n")] = '\0';
 	return res.status == 0 ? 0
@@ -90,7 +96,21 @@ static int send(struct up_vm *v, const char *dir, const char *lines, struct holo
 					   said[0] != '\0' ? said : "its user cannot become root");
 }
 
-static void tell_one(struct up_vm *v)
+/* It runs on, and may not know who its neighbours are. */
+static bool is_due(const struct up_vm *v)
+{
+	return !v->started && v->phase != UP_FAILED && v->status != NULL &&
+	       v->status->rec != NULL && v->status->alive.qemu &&
+	       v->status->vm->state == VM_RUNNING && v->status->vm->ssh_port != 0;
+}
+
+static bool answers(const struct up_vm *v)
+{
+	return v->status->vm->reachable || v->status->vm->health == VM_HEALTH_HEALTHY;
+}
+
+/* 0: told, or it knows. */
+static int tell_one(struct up_vm *v, uint64_t end_ns)
 {
 	struct up *u = v->up;
 	_cleanup_(json_putp) struct json_object *all = plan_steps_hosts(u->plan, v->plan);
@@ -99,26 +119,56 @@ static void tell_one(struct up_vm *v)
 	_cleanup_(freep) char *dir =
 		state_path(u->e->state, "instances/%s/%s", u->project->name, v->plan->name);
 	_cleanup_(closep) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	uint64_t deadline_ns = clock_now_ns() + (answers(v) ? TIME_KNOWN : TIME_UNKNOWN);
 
 	if (fd < 0 || is_known(fd, lines))
-		return;
-	if (send(v, dir, lines, &why) < 0)
+		return 0;
+	if (send(v, dir, lines, deadline_ns < end_ns ? deadline_ns : end_ns, &why) < 0) {
 		engine_warn(u->e, "%s learns of its new neighbours when it starts next: %s",
 			    v->plan->name, why->message);
-	else
-		(void)fs_write_replace(fd, HOSTS_FILE, lines, strlen(lines), 0600, NULL);
+		return -ERR_FAILED;
+	}
+	(void)fs_write_replace(fd, HOSTS_FILE, lines, strlen(lines), 0600, NULL);
+	return 0;
+}
+
+static bool neighbours_changed(const struct up *u)
+{
+	for (size_t i = 0; i < u->n; i++) {
+		if (u->vms[i].action == UP_CREATE)
+			return true;
+	}
+	for (size_t i = 0; i < u->n_surplus; i++) {
+		if (u->surplus[i].allowed)
+			return true;
+	}
+	return false;
 }
 
 void up_tell_hosts(struct up *u)
 {
-	for (size_t i = 0; i < u->n && !u->e->interrupted; i++) {
+	uint64_t end_ns = clock_now_ns() + TIME_ALL;
+	unsigned silent = 0;
+	size_t untold = 0;
+
+	if (!neighbours_changed(u))
+		return;
+	for (size_t i = 0; i < u->n; i++) {
 		struct up_vm *v = &u->vms[i];
 
-		if (!v->started && v->phase != UP_FAILED && v->status != NULL &&
-		    v->status->rec != NULL && v->status->alive.qemu &&
-		    v->status->vm->state == VM_RUNNING && v->status->vm->ssh_port != 0)
-			tell_one(v);
+		if (!is_due(v))
+			continue;
+		if ((silent >= TRIES && !answers(v)) || clock_now_ns() >= end_ns ||
+		    engine_check_interrupt(u->e, NULL) < 0)
+			untold++;
+		else
+			silent += tell_one(v, end_ns) < 0;
 	}
+	if (untold != 0)
+		engine_warn(
+			u->e,
+			"%zu more VM%s learn%s of new neighbours when started next: holos restart",
+			untold, untold == 1 ? "" : "s", untold == 1 ? "s" : "");
 }
 
 void up_keep_hosts(int dir, struct json_object *all)
