@@ -44,9 +44,6 @@ class SuspendedTest(FakeTest):
             """)
         self.refuse("up")
 
-    def test_up_that_waits(self):
-        self.refuse("up", "--wait")
-
     def test_up_with_nothing_to_do(self):
         """The VM runs, whatever its monitor does."""
         monitor, = self.monitors()
