@@ -297,17 +297,19 @@ static void place_volume(struct import *im, const struct disk *d, unsigned index
 {
 	struct json_object *volume, *mount;
 	char label[64], dev[16], target[32], path[IMPORT_TEXT_MAX + 4];
+	size_t len;
 
 	to_label(d->target != NULL ? d->target : "", sizeof(dev) - 1, dev);
 	if (dev[0] == '\0')
 		snprintf(dev, sizeof(dev), "disk%u", index);
 	if (!has_right_name(im, d, dev))
 		return;
-	snprintf(label, sizeof(label), "%.*s", (int)(sizeof(label) - 2 - strlen(dev)), im->name);
-	for (size_t n = strlen(label); n > 0 && label[n - 1] == '-'; n--)
-		label[n - 1] = '\0';
-	strcat(label, "-");
-	strcat(label, dev);
+	len = strlen(im->name);
+	if (len > sizeof(label) - 2 - strlen(dev))
+		len = sizeof(label) - 2 - strlen(dev);
+	while (len > 0 && im->name[len - 1] == '-')
+		len--;
+	snprintf(label, sizeof(label), "%.*s-%s", (int)len, im->name, dev);
 	if (json_object_object_get_ex(im->volumes, label, &volume)) {
 		lost_at(im, d->line, "disk", "another disk is called \"%s\" as well", dev);
 		return;

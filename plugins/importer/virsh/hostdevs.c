@@ -49,7 +49,7 @@ static void take_pci(struct import *im, xmlNode *n)
 		else if (rom != NULL)
 			lost(im, child(n, "rom"), NULL, "its file is no absolute path");
 		json_object_array_add(im->devices, device);
-		if (!attr_is(n, "managed", "no"))
+		if (attr_is(n, "managed", "yes"))
 			lost(im, n, NULL,
 			     "libvirt bound %s to vfio-pci for the VM; holos wants that "
 			     "done before it starts",

@@ -66,7 +66,7 @@ void walk(struct import *im, xmlNode *parent, const struct rule *rules);
 char *attr(xmlNode *n, const char *name);
 int attr_is(xmlNode *n, const char *name, const char *value);
 /* The attribute of the first child of that name, or NULL; xmlFree. */
-char *child_attr(xmlNode *n, const char *child, const char *name);
+char *child_attr(xmlNode *n, const char *name, const char *attribute);
 xmlNode *child(xmlNode *n, const char *name);
 /* The text in it without blanks around, or NULL when there is none; xmlFree. */
 char *text_of(xmlNode *n);

@@ -114,16 +114,17 @@ const char *shown(const char *text, char buf[IMPORT_TEXT_MAX + 4])
 
 	if (text == NULL || text[0] == '\0')
 		return "(unspecified)";
-	for (; text[n] != '\0' && n < IMPORT_TEXT_MAX; n++)
+	for (; n < IMPORT_TEXT_MAX && text[n] != '\0'; n++)
 		buf[n] = text[n] == '"' || (unsigned char)text[n] < 0x20 ? '?' : text[n];
 	/* Not in the middle of a character. */
 	while (text[n] != '\0' && n > 0 && ((unsigned char)text[n] & 0xc0) == 0x80)
 		n--;
-	strcpy(buf + n, text[n] != '\0' ? "..." : "");
+	snprintf(buf + n, 4, "%s", text[n] != '\0' ? "..." : "");
 	return buf;
 }
 
-static void report(struct import *im, uint32_t line, const char *what, const char *fmt, va_list ap)
+__attribute__((format(printf, 4, 0))) static void
+report(struct import *im, uint32_t line, const char *what, const char *fmt, va_list ap)
 {
 	char why[1024];
 

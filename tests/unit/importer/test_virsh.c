@@ -192,6 +192,9 @@ static const struct {
 	  "volumes",
 	  "[{\"type\":\"bind\",\"source\":\"/s\",\"target\":\"/srv/x\",\"read_only\":true}]",
 	  "9p" },
+	{ "<devices><hostdev type='pci'><source><address bus='1' slot='2' function='3'/></source>"
+	  "</hostdev></devices>",
+	  "devices", "[{\"pci\":\"0000:01:02.3\"}]", NULL },
 	{ "<devices><hostdev type='pci' managed='no'><source><address bus='0x01' slot='0x1f' "
 	  "function='0x7'/></source></hostdev></devices>",
 	  "devices", "[{\"pci\":\"0000:01:1f.7\"}]", NULL },
