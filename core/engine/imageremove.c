@@ -274,9 +274,49 @@ static bool is_leftover(struct removal *r, const char *name)
 	return true;
 }
 
-static int prune_leftovers(struct removal *r, struct holos_error **err)
+/* What the files of a directory take up. */
+static uint64_t tree_usage(int dirfd, const char *name)
 {
-	int fd = state_open_dir(r->e->state, false, "images");
+	int fd = openat(dirfd, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_(closedirp) DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+	uint64_t bytes = 0;
+
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		struct stat st;
+
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+		    fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		bytes += (uint64_t)st.st_blocks * 512;
+		if (S_ISDIR(st.st_mode))
+			bytes += tree_usage(fd, entry->d_name);
+	}
+	return bytes;
+}
+
+/* ".cache-PLUGIN": what an image plugin keeps to make its image again.  In use, or
+ * used lately, it saves a download of packages. */
+static int prune_cache(struct removal *r, int dir, const char *name, bool all,
+		       struct holos_error **err)
+{
+	uint64_t bytes = 0;
+	struct stat st;
+
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0 || !S_ISDIR(st.st_mode) ||
+	    (!all && is_recent(&st)))
+		return 0;
+	bytes = tree_usage(dir, name);
+	if (fs_remove_tree(dir, name, err) < 0)
+		return -ERR_FAILED;
+	*r->bytes += bytes;
+	return 0;
+}
+
+static int prune_leftovers(struct removal *r, bool all, struct holos_error **err)
+{
+	/* Which may be a link. */
+	int fd = openat(r->e->state->fd, "images", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_(closedirp) DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
 	struct dirent *entry;
 
@@ -285,6 +325,9 @@ static int prune_leftovers(struct removal *r, struct holos_error **err)
 	while ((entry = readdir(d)) != NULL) {
 		struct stat st;
 
+		if (strncmp(entry->d_name, ".cache-", 7) == 0 &&
+		    prune_cache(r, fd, entry->d_name, all, err) < 0)
+			return -ERR_FAILED;
 		if (!is_leftover(r, entry->d_name) ||
 		    fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
@@ -314,7 +357,7 @@ int images_prune(struct engine *e, bool all, struct strv *removed, uint64_t *ret
 			result = remove_base(&r, hex, format, err);
 	}
 	if (result == 0)
-		result = prune_leftovers(&r, err);
+		result = prune_leftovers(&r, all, err);
 	if (result == 0)
 		result = prune_downloads(&r, all, err);
 	removal_finish(&r);

@@ -6,11 +6,13 @@
 #include <base/clock.h>
 #include <base/fs.h>
 #include <base/jsonx.h>
+#include <base/sha256.h>
 #include <engine/context.h>
 #include <engine/imagestore.h>
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,6 +22,8 @@
 #define INDEX        "images/index.json"
 #define INDEX_FORMAT 1
 #define INDEX_MAX    (16u << 20)
+#define STATES       "images/.states" /* the state directories that use this store */
+#define STATE_DIGITS 32
 
 void image_entry_finish(struct image_entry *i)
 {
@@ -317,6 +321,33 @@ static int no_use(struct engine *e, struct holos_error **err)
 	return error_sys(err, ERR_FAILED, errno, "cannot open %s/images/.use", e->state->dir);
 }
 
+/* A store may serve several state directories, by a link or a mount: each leaves its
+ * name in it, so that the others look for its VMs. */
+static int sign_in(struct engine *e, struct holos_error **err)
+{
+	_cleanup_(freep) char *dir = realpath(e->state->dir, NULL);
+	_cleanup_(error_destroyp) struct holos_error *why = NULL;
+	_cleanup_(closep) int fd = -1;
+	uint8_t d[32];
+	char hex[65];
+
+	if (dir == NULL)
+		return error_sys(err, ERR_FAILED, errno, "%s", e->state->dir);
+	sha256(dir, strlen(dir), d);
+	sha256_hex(d, hex);
+	hex[STATE_DIGITS] = '\0';
+	fd = state_open_dir(e->state, true, STATES);
+	if (fd >= 0 && fs_exists(fd, hex))
+		return 0;
+	if (fd < 0 && errno != EROFS)
+		return error_sys(err, ERR_FAILED, errno, "cannot make %s/%s", e->state->dir,
+				 STATES);
+	if (fd < 0 || fs_write_atomic(fd, hex, dir, strlen(dir), 0600, &why) == 0 ||
+	    why->sys_errno == EROFS)
+		return 0;
+	return error_move(err, &why);
+}
+
 int store_hold(struct engine *e, struct holos_error **err)
 {
 	struct flock lk = { .l_type = F_RDLCK, .l_whence = SEEK_SET, .l_len = 1 };
@@ -340,7 +371,7 @@ int store_hold(struct engine *e, struct holos_error **err)
 		}
 	}
 	e->image_hold = fd;
-	return 0;
+	return sign_in(e, err);
 }
 
 int store_hold_alone(struct engine *e, int *ret_fd, struct holos_error **err)
@@ -379,23 +410,26 @@ void image_users_free(struct image_user *u, size_t n)
 	free(u);
 }
 
-int store_users(struct engine *e, struct image_user **ret, size_t *ret_n, struct holos_error **err)
+struct user_list {
+	struct image_user *users;
+	size_t n, cap;
+};
+
+static int add_users(struct user_list *l, const struct state *state, struct holos_error **err)
 {
 	_cleanup_(strv_finish) struct strv projects = STRV_INIT;
-	struct image_user *list = NULL;
-	size_t n = 0, cap = 0;
-	int r = e->state->fd >= 0 ? state_list_projects(e->state, &projects, err) : 0;
+	int r = state->fd >= 0 ? state_list_projects(state, &projects, err) : 0;
 
 	for (size_t i = 0; r == 0 && i < projects.n; i++) {
 		_cleanup_(project_status_destroyp) struct project_status *p = NULL;
 
-		r = project_status_read(e->state, projects.v[i], &p, err);
+		r = project_status_read(state, projects.v[i], &p, err);
 		for (size_t k = 0; r == 0 && k < p->n_vms; k++) {
 			const struct vm_status *v = &p->vms[k];
 
 			if (v->rec != NULL && v->rec->base == NULL)
 				continue; /* a disk of its own */
-			*ARRAY_PUSH(list, n, cap) = (struct image_user){
+			*ARRAY_PUSH(l->users, l->n, l->cap) = (struct image_user){
 				.project = xstrdup(p->name),
 				.instance = xstrdup(v->name),
 				.base = v->rec != NULL ? xstrdup(v->rec->base) : NULL,
@@ -403,12 +437,57 @@ int store_users(struct engine *e, struct image_user **ret, size_t *ret_n, struct
 			};
 		}
 	}
+	return r;
+}
+
+static bool is_same_file(int a, int b)
+{
+	struct stat x, y;
+
+	return a >= 0 && b >= 0 && fstat(a, &x) == 0 && fstat(b, &y) == 0 && x.st_dev == y.st_dev &&
+	       x.st_ino == y.st_ino;
+}
+
+/* The VMs of another state directory.  One that cannot be read, perhaps because its
+ * disk is not mounted now, protects every base. */
+static void add_users_elsewhere(struct engine *e, struct user_list *l, const char *dir,
+				const char *file)
+{
+	_cleanup_(state_closep) struct state *s = NULL;
+
+	if (state_open(dir, false, &s, NULL) == 0 && s->fd >= 0 &&
+	    (is_same_file(s->fd, e->state->fd) || add_users(l, s, NULL) == 0))
+		return;
+	engine_warn(e,
+		    "the state directory %s uses these images too and cannot be read: all of them "
+		    "stay (if it is gone for good, remove %s/%s/%s)",
+		    dir, e->state->dir, STATES, file);
+	*ARRAY_PUSH(l->users, l->n, l->cap) =
+		(struct image_user){ .project = xstrdup(dir), .running = true };
+}
+
+int store_users(struct engine *e, struct image_user **ret, size_t *ret_n, struct holos_error **err)
+{
+	_cleanup_(closedirp) DIR *d = NULL;
+	struct user_list l = { 0 };
+	struct dirent *entry;
+	int r = add_users(&l, e->state, err);
+	int fd = r == 0 && e->state->fd >= 0 ? state_open_dir(e->state, false, STATES) : -1;
+
+	d = fd >= 0 ? fdopendir(fd) : NULL;
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		_cleanup_(strbuf_finish) struct strbuf dir = STRBUF_INIT;
+
+		if (strlen(entry->d_name) == STATE_DIGITS &&
+		    fs_read(fd, entry->d_name, PATH_MAX, &dir, NULL) == 0 && dir.len != 0)
+			add_users_elsewhere(e, &l, dir.s, entry->d_name);
+	}
 	if (r < 0) {
-		image_users_free(list, n);
+		image_users_free(l.users, l.n);
 		return r;
 	}
-	*ret = list;
-	*ret_n = n;
+	*ret = l.users;
+	*ret_n = l.n;
 	return 0;
 }
 
@@ -432,8 +511,13 @@ char *store_users_text(const struct image_user *u, size_t n, const char *path, b
 	for (size_t i = 0; i < n; i++) {
 		if (u[i].base != NULL && !is_same_base(u[i].base, path))
 			continue;
-		strbuf_addf(&b, "%s%s/%s%s", b.len != 0 ? ", " : "", u[i].project, u[i].instance,
-			    u[i].base == NULL ? " (whose record cannot be read)" : "");
+		if (u[i].instance == NULL)
+			strbuf_addf(&b, "%sthe state directory %s, which cannot be read",
+				    b.len != 0 ? ", " : "", u[i].project);
+		else
+			strbuf_addf(&b, "%s%s/%s%s", b.len != 0 ? ", " : "", u[i].project,
+				    u[i].instance,
+				    u[i].base == NULL ? " (whose record cannot be read)" : "");
 		running = running || u[i].running;
 	}
 	if (ret_running != NULL)

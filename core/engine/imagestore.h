@@ -84,12 +84,13 @@ int store_hold_alone(struct engine *e, int *ret_fd, struct holos_error **err);
 
 /* Who stands on a base. */
 struct image_user {
-	char *project, *instance;
-	char *base; /* absolute path of the base; NULL: its record cannot be read */
+	char *project, *instance; /* instance NULL: a state directory that cannot be read */
+	char *base;               /* absolute path of the base; NULL: its record cannot be read */
 	bool running;
 };
 
-/* All instances of all projects; the caller frees with image_users_free(). */
+/* All instances of all projects, also those of other state directories that share the
+ * store; the caller frees with image_users_free(). */
 int store_users(struct engine *e, struct image_user **ret, size_t *ret_n, struct holos_error **err);
 void image_users_free(struct image_user *u, size_t n);
 /* "demo/web-0, demo/web-1" of those on this base (or who may be); NULL: nobody.

@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import tarfile
+import time
 import unittest
 
 from holostest import BUSY, FAILED, INVALID, OK, PROGRAM, USAGE, VERIFY
@@ -401,6 +402,59 @@ class Remove(ImageTest):
         os.utime(self.partial()[0], (0, 0))
         self.ok("images", "prune")
         self.assertEqual(self.partial(), [])
+
+    def test_prune_takes_caches(self):
+        """What a source kept to make its image again, after a week; --all: now."""
+        cache = os.path.join(self.state, "images", ".cache-micro")
+        for args, age, stays in ((["prune"], 0, True), (["prune"], 8, False),
+                                 (["prune", "--all"], 0, False)):
+            with self.subTest(args=args, age=age):
+                os.makedirs(os.path.join(cache, "below"), exist_ok=True)
+                with open(os.path.join(cache, "below", "package.deb"), "wb") as f:
+                    f.write(bytes(1 << 20))
+                then = time.time() - age * 24 * 3600
+                os.utime(cache, (then, then))
+                out = self.ok("images", *args).out
+                self.assertEqual(os.path.exists(cache), stays)
+                self.assertRegex(out, r"freed: 0 B" if stays else r"freed: 1(\.\d+)? MiB")
+
+    def share(self, other):
+        """Another state directory with this one's store; an env for it."""
+        os.makedirs(os.path.join(self.state, "images"), 0o700, exist_ok=True)
+        os.mkdir(other, 0o700)
+        os.symlink(os.path.join(self.state, "images"), os.path.join(other, "images"))
+        return {"HOLOS_STATE_DIR": other}
+
+    def test_a_store_of_two_state_directories(self):
+        """Each looks for the VMs of the other."""
+        other = os.path.join(self.dir, "other")
+        env = self.share(other)
+        self.ok("up", env=env)
+        self.addCleanup(self.holos, "down", env=env)
+        self.ok("stop", env=env)
+        self.fails(FAILED, "images", "rm", "debian", match="is used by demo/web-0")
+        self.ok("images", "prune", "--all")
+        self.assert_base(DATA)
+        self.assertEqual(self.images()["debian:12"]["used_by"], "demo/web-0")
+        self.ok("down", env=env)
+        self.ok("up")
+        self.ok("stop")
+        self.fails(FAILED, "images", "rm", "debian", match="is used by demo/web-0", env=env)
+        self.ok("images", "prune", "--all", env=env)
+        self.assert_base(DATA)
+
+    def test_a_state_directory_that_is_away(self):
+        """Its disk may not be mounted now: what it may use stays."""
+        other = os.path.join(self.dir, "other")
+        self.ok("pull", "debian", env=self.share(other))
+        os.rename(other, other + ".away")
+        self.fails(FAILED, "images", "rm", "debian", match=f"the state directory {other}")
+        result = self.ok("images", "prune", "--all")
+        self.assertRegex(result.err, "warning: .*all of them stay.*images/.states/")
+        self.assert_base(DATA)
+        os.unlink(re.search(r"remove (\S+)\)", result.err)[1])
+        self.ok("images", "prune", "--all")
+        self.assertEqual(self.bases(), [])
 
     def test_prune_waits_for_nobody(self):
         """Who is about to use a base holds the store."""
