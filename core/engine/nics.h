@@ -3,9 +3,7 @@
  * nics.h - what the network drivers say of a VM's NICs, and what they change on
  * this machine for it.
  *
- * networks.json in the instance's directory holds the journals of what was
- * changed: written before a driver changes anything, taken back entry by entry
- * when it was undone.  Where it is, something may be left to undo.
+ * The journals of what was changed are in networks.json (state/netjournal.h).
  */
 #ifndef ENGINE_NICS_H
 #define ENGINE_NICS_H
@@ -13,9 +11,8 @@
 #include <engine/prepare.h>
 #include <monitor/launch.h>
 #include <plugin/calls.h>
+#include <state/netjournal.h>
 #include <state/records.h>
-
-#define NICS_FILE "networks.json"
 
 /* One NIC as its driver is asked about it. */
 struct nic_request {
@@ -56,7 +53,8 @@ int nics_apply(struct engine *e, const struct nics *n, int dirfd, const char *vm
  * whether they are there. */
 int nics_check_again(struct engine *e, const struct launch *l, struct holos_error **err);
 int nics_apply_again(struct engine *e, const struct launch *l, int dirfd, struct holos_error **err);
-/* Undo what earlier starts of the VM, which is down, have left.  May be repeated.
+/* Undo what earlier starts of the VM, which is down, have left: its monitor could
+ * not, or was killed.  May be repeated.
  * A driver that is no longer installed is told of with its journal, and what it
  * did is given up; one that fails leaves its entry. */
 int nics_undo(struct engine *e, int dirfd, const char *vm, struct holos_error **err);

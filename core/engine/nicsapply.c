@@ -11,48 +11,12 @@
 #include <base/jsonx.h>
 #include <base/names.h>
 #include <engine/context.h>
+#include <state/netjournal.h>
 
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <unistd.h>
-
-#define NICS_FORMAT   1
-#define NICS_FILE_MAX (1u << 20)
-
-static int write_journals(int dirfd, struct json_object *entries, struct holos_error **err)
-{
-	_cleanup_(json_putp) struct json_object *obj = json_object_new_object();
-	_cleanup_(freep) char *text = NULL;
-
-	if (jsonx_len(entries) == 0) {
-		if (unlinkat(dirfd, NICS_FILE, 0) < 0 && errno != ENOENT)
-			return error_sys(err, ERR_FAILED, errno, "cannot remove %s", NICS_FILE);
-		return 0;
-	}
-	jsonx_set_int(obj, "format", NICS_FORMAT);
-	jsonx_set(obj, "applied", json_object_get(entries));
-	text = jsonx_pretty(obj);
-	return fs_write_atomic(dirfd, NICS_FILE, text, strlen(text), 0600, err);
-}
-
-/* *ret NULL: nothing was applied. */
-static int read_journals(int dirfd, struct json_object **ret, struct holos_error **err)
-{
-	_cleanup_(json_putp) struct json_object *obj = NULL;
-	struct json_object *entries;
-
-	*ret = NULL;
-	if (fs_absent(dirfd, NICS_FILE))
-		return 0;
-	if (jsonx_read_file(dirfd, NICS_FILE, NICS_FILE_MAX, &obj, err) < 0)
-		return -ERR_FAILED;
-	entries = jsonx_arr(obj, "applied");
-	if (jsonx_int(obj, "format", 0) != NICS_FORMAT || jsonx_len(entries) > RECORD_NICS_MAX)
-		return error_set(err, ERR_HOST, "%s is of a newer holos", NICS_FILE);
-	*ret = json_object_get(entries);
-	return 0;
-}
 
 /* ---- undo ------------------------------------------------------------------------ */
 
@@ -66,7 +30,7 @@ static int undo_one(struct engine *e, struct json_object *entry, const char *vm,
 	const char *journal = jsonx_str(entry, "journal", "");
 
 	if (!names_is_plugin(driver))
-		return error_set(err, ERR_FAILED, "%s names no network driver", NICS_FILE);
+		return error_set(err, ERR_FAILED, "%s names no network driver", NET_JOURNAL_FILE);
 	if (registry_find(engine_registry(e), "net", driver, &info, &why) < 0) {
 		engine_warn(e,
 			    "%s: what network driver \"%s\" did to this machine is not undone: "
@@ -83,33 +47,26 @@ static int undo_one(struct engine *e, struct json_object *entry, const char *vm,
 static int undo_all(struct engine *e, int dirfd, struct json_object *entries, const char *vm,
 		    struct holos_error **err)
 {
-	_cleanup_(json_putp) struct json_object *left = json_object_new_array();
 	_cleanup_(error_destroyp) struct holos_error *first = NULL;
-	int r = 0;
+	_cleanup_(freep) bool *undone = xcalloc(jsonx_len(entries) + 1, sizeof(*undone));
+	int r;
 
 	/* Backwards: what came last may stand on what came first. */
 	for (size_t i = jsonx_len(entries); i-- > 0;) {
 		_cleanup_(error_destroyp) struct holos_error *why = NULL;
-		struct json_object *entry = json_object_array_get_idx(entries, i);
 
-		if (undo_one(e, entry, vm, &why) >= 0)
-			continue;
-		json_object_array_add(left, json_object_get(entry));
-		if (first == NULL)
+		undone[i] = undo_one(e, json_object_array_get_idx(entries, i), vm, &why) >= 0;
+		if (!undone[i] && first == NULL)
 			first = steal_ptr(&why);
 	}
-	/* The file is in the order of the starts. */
-	_cleanup_(json_putp) struct json_object *ordered = json_object_new_array();
-	for (size_t i = jsonx_len(left); i-- > 0;)
-		json_object_array_add(ordered, json_object_get(json_object_array_get_idx(left, i)));
-	r = write_journals(dirfd, ordered, err);
+	r = net_journal_keep(dirfd, entries, undone, err);
 	return r < 0 || first == NULL ? r : error_move(err, &first);
 }
 
 int nics_undo(struct engine *e, int dirfd, const char *vm, struct holos_error **err)
 {
 	_cleanup_(json_putp) struct json_object *entries = NULL;
-	int r = read_journals(dirfd, &entries, err);
+	int r = net_journal_read(dirfd, &entries, err);
 
 	return r < 0 || entries == NULL ? r : undo_all(e, dirfd, entries, vm, err);
 }
@@ -195,7 +152,7 @@ static int apply(struct engine *e, struct json_object *requests, int dirfd, cons
 
 	if (r < 0 || jsonx_len(entries) == 0)
 		return r;
-	r = write_journals(dirfd, entries, err);
+	r = net_journal_write(dirfd, entries, err);
 	if (r < 0)
 		return r;
 	r = apply_all(e, requests, entries, err);

@@ -431,7 +431,7 @@ static int recreate(struct up_vm *v, struct holos_error **err)
 	if (state_restore_instance(u->e->state, project, v->plan->name, NULL) == 0)
 		error_hint(err, "its old root disk is kept");
 	if (made >= 0) /* what its networks could not undo stays known */
-		(void)renameat(made, NICS_FILE, dir, NICS_FILE);
+		(void)renameat(made, NET_JOURNAL_FILE, dir, NET_JOURNAL_FILE);
 	return r;
 }
 

@@ -56,7 +56,8 @@ void child_forget(struct child *c)
 
 static bool is_known(const struct monitor *m, pid_t pid)
 {
-	if (pid == m->qemu.child.pid || pid == health_worker_pid(m))
+	if (pid == m->qemu.child.pid || pid == health_worker_pid(m) ||
+	    pid == networks_worker_pid(m))
 		return true;
 	for (size_t i = 0; i < m->n_helpers; i++) {
 		if (m->helpers[i].child.pid == pid)

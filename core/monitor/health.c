@@ -19,7 +19,6 @@
 #include <base/alloc.h>
 #include <base/clock.h>
 #include <base/jsonx.h>
-#include <base/strv.h>
 #include <monitor/monitor.h>
 #include <plugin/calls.h>
 
@@ -227,24 +226,6 @@ static void on_done(void *data, struct worker_result *res)
 		schedule(h);
 }
 
-static void start_worker(struct health *h)
-{
-	struct monitor *m = h->m;
-	_cleanup_(strv_finish) struct strv dirs = STRV_INIT;
-	_cleanup_(freep) char *label = xasprintf("%s/%s", m->launch->project, m->launch->instance);
-	struct worker_options o = { .label = label }; /* what a plugin prints is dropped */
-
-	for (const char *p = m->launch->plugin_path; p != NULL && *p != '\0';) {
-		size_t n = strcspn(p, ":");
-
-		if (n != 0)
-			strv_take(&dirs, xstrndup(p, n));
-		p += n + (p[n] == ':');
-	}
-	o.plugin_dirs = dirs.v;
-	h->worker = worker_create(m->loop, &o);
-}
-
 /* HOLOS_HEALTH_BYPASS, inherited from the command that started the VM, makes
  * every probe succeed at once (contract.md 1.5). */
 static const char *plugin_name(const struct launch *l)
@@ -286,7 +267,7 @@ static void probe(struct health *h)
 						 .guest_port = p->guest_port };
 	}
 	if (h->worker == NULL)
-		start_worker(h);
+		h->worker = monitor_worker(h->m);
 	name = plugin_name(l);
 	h->knocking = l->health.set && !h->reached && strcmp(name, "ssh") == 0;
 	rq = l->health.set && !h->knocking

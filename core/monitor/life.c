@@ -112,7 +112,7 @@ static void on_backoff(void *data)
 	life_start(m);
 }
 
-static void finish(struct monitor *m)
+void life_networks_undone(struct monitor *m)
 {
 	m->phase = PHASE_ENDING;
 	record_state(m, m->vm->state);
@@ -172,7 +172,7 @@ void life_helpers_gone(struct monitor *m)
 	else if (again(m))
 		back_off(m);
 	else
-		finish(m);
+		networks_undo(m);
 }
 
 void life_failed(struct monitor *m, const struct holos_error *err)

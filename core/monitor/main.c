@@ -183,6 +183,7 @@ static void leave(struct monitor *m)
 	unlinkat(m->dirfd, MONITOR_SOCKET, 0);
 	close(m->alive_fd);
 	health_down(m);
+	networks_finish(m);
 	console_finish(m);
 	provision_finish(m);
 	record_finish(m);

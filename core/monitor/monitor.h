@@ -9,8 +9,8 @@
  *
  * HELPERS: programs beside QEMU get ready.  BOOT: QEMU was executed and has
  * not answered on QMP.  UP: it has.  OVER: QEMU is gone, its helpers are being
- * ended.  BACKOFF: an automatic restart waits.  ENDING: clients get the last
- * word, then the process exits.  A stop may be asked for at any time: stop.c.
+ * ended and its networks undone.  BACKOFF: an automatic restart waits.  ENDING: clients get the
+ * last word, then the process exits.  A stop may be asked for at any time: stop.c.
  *
  * What users see is struct vm_record, changed through record.c alone.
  */
@@ -27,6 +27,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
+
+struct worker;
 
 enum phase {
 	PHASE_IDLE,
@@ -115,6 +117,7 @@ struct monitor {
 	struct loop_timer *console_timer;
 	struct health *health;
 	struct provision *provision; /* NULL: the guest has no way to tell */
+	struct networks *networks; /* being undone */
 	struct serve *serve;
 };
 
@@ -122,6 +125,7 @@ struct monitor {
 void life_start(struct monitor *m);
 void life_helpers_ready(struct monitor *m);
 void life_helpers_gone(struct monitor *m);
+void life_networks_undone(struct monitor *m);
 void life_up(struct monitor *m);   /* QEMU has answered */
 void life_over(struct monitor *m); /* QEMU is gone */
 /* It could not be started; takes the error's text. */
@@ -190,6 +194,15 @@ void helpers_stop(struct monitor *m); /* then life_helpers_gone() */
 void helpers_adopt(struct monitor *m);
 /* End what an earlier monitor of this VM left running. */
 void helpers_end_leftovers(struct monitor *m);
+
+/* networks.c */
+/* What network drivers changed on this machine is undone, then
+ * life_networks_undone(). */
+void networks_undo(struct monitor *m);
+void networks_finish(struct monitor *m);            /* forget it */
+pid_t networks_worker_pid(const struct monitor *m); /* 0: none */
+/* A worker that looks for plugins where the command that started the VM did. */
+struct worker *monitor_worker(struct monitor *m);
 
 /* health.c */
 void health_up(struct monitor *m, bool reached); /* the VM runs: begin to probe */

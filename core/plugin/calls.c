@@ -233,14 +233,20 @@ int net_apply(struct worker *w, const char *driver, struct json_object *options,
 	return r;
 }
 
-int net_undo(struct worker *w, const char *driver, const char *journal, struct holos_error **err)
+struct worker_request net_undo_request(const char *driver, const char *journal)
 {
 	struct worker_request rq = { .kind = "net", .name = driver, .op = "undo" };
-	int r;
 
 	rq.args = json_object_new_object();
 	jsonx_set_str(rq.args, "journal", journal);
-	r = worker_call_wait(w, &rq, NULL, err);
+	return rq;
+}
+
+int net_undo(struct worker *w, const char *driver, const char *journal, struct holos_error **err)
+{
+	struct worker_request rq = net_undo_request(driver, journal);
+	int r = worker_call_wait(w, &rq, NULL, err);
+
 	json_object_put(rq.args);
 	return r;
 }

@@ -168,6 +168,7 @@ int net_journal(struct worker *w, const char *driver, struct json_object *option
 int net_apply(struct worker *w, const char *driver, struct json_object *options,
 	      struct json_object *nic, const char *journal, struct holos_error **err);
 /* Take back what apply did, or began, or never did. */
+struct worker_request net_undo_request(const char *driver, const char *journal);
 int net_undo(struct worker *w, const char *driver, const char *journal, struct holos_error **err);
 
 /* ---- provisioning -------------------------------------------------------- */

@@ -24,7 +24,7 @@ class NetworkTest(FakeTest):
 
     def stack(self, **options):
         options.setdefault("file", self.tap)
-        self.compose(f"""
+        self.file = self.compose(f"""
             name: demo
             services:
               web: {{image: ./base.qcow2, networks: [lan]}}
@@ -75,6 +75,43 @@ class NetworkTest(FakeTest):
         self.ok("down")
         self.assertEqual(self.log()[5:], ["undo"])
         self.assertFalse(os.path.exists(self.tap))
+
+    def test_the_guests_own_end(self):
+        """No command comes: the monitor undoes it."""
+        self.stack()
+        self.behave("web-0", guest_poweroff_after_ms=300)
+        self.ok("up")
+        self.wait_for(lambda: not self.processes_named("holos-monitor"), "the VM's end")
+        self.assertEqual(self.log(), ["journal", "apply", "undo"])
+        self.assertFalse(os.path.exists(self.tap))
+        self.assertIsNone(self.journals())
+        self.assertEqual(self.instances("demo")["web-0"]["exit"]["cause"], "guest")
+        self.ok("start")
+        self.assertTrue(os.path.exists(self.tap))
+
+    def test_the_guests_own_end_and_a_driver_that_fails(self):
+        self.stack()
+        self.behave("web-0", guest_poweroff_after_ms=300)
+        self.ok("up")
+        open(self.tap + ".stuck", "w").close()
+        self.wait_for(lambda: not self.processes_named("holos-monitor"), "the VM's end")
+        self.assertIsNotNone(self.journals(), "the journal is lost")
+        self.assertIn("the tap is busy", self.instances("demo")["web-0"]["problem"])
+        os.unlink(self.tap + ".stuck")
+        self.ok("down")
+        self.assertEqual(self.log()[2:], ["undo"])
+
+    def test_a_restart_by_policy_keeps_its_network(self):
+        self.stack()
+        with open(self.file) as f:
+            text = f.read()
+        with open(self.file, "w") as f:
+            f.write(text.replace("image: ./base.qcow2,", "image: ./base.qcow2, restart: always,"))
+        self.behave("web-0", guest_poweroff_after_ms=300)
+        self.ok("up")
+        self.wait_for(lambda: self.instances("demo")["web-0"]["restarts"] >= 1, "a restart")
+        self.assertEqual(self.log(), ["journal", "apply"])
+        self.assertTrue(os.path.exists(self.tap))
 
     def test_restart(self):
         self.stack()
