@@ -7,7 +7,7 @@
 # stand-ins for QEMU and qemu-img.  STATE_DIR (else $HOLOS_STATE_DIR, else
 # build/state, where ./dev demo keeps its own) has the micro image for the row
 # with a real guest; without one that row is skipped.  BENCH_PARTS names the parts to
-# run ("many syncs"; the functions of bench.py), else all run.  Figures are medians; what
+# run ("many syncs"; the functions of bench.py, and "fetch"), else all run.  Figures are medians; what
 # belongs together is run in turn; nothing here fails because it was slow, only
 # because it did not work.
 set -eu
@@ -44,6 +44,10 @@ flags="-std=gnu11 -O2 -D_GNU_SOURCE -I$top/core -I$top/sdk/include"
 python3 -B "$top/tests/bench/bench.py" "$release" "$dev" "$images" "$dir" &
 table=$!
 wait "$table"
-python3 -B "$top/tests/bench/fetch.py" "$release" "$dir" &
-table=$!
-wait "$table"
+case " ${BENCH_PARTS:-fetch} " in
+*" fetch "*)
+	python3 -B "$top/tests/bench/fetch.py" "$release" "$dir" &
+	table=$!
+	wait "$table"
+	;;
+esac

@@ -647,6 +647,31 @@ class Lock(ImageTest):
         self.ok("up", "--locked")
         self.assert_base(DATA)
 
+    def test_two_projects_at_once(self):
+        """One reference, two locks, two downloads: each gets its own bytes."""
+        slow = {"delay": 0.1, "times": 1}
+        files = []
+        for name, data in ("one", DATA), ("two", NEW):
+            path = f"/{name}/debian.qcow2"
+            self.server.put(path, data, **slow)
+            files.append(self.compose(f"""
+                name: {name}
+                services: {{a: {{image: debian}}}}
+            """, dir=os.path.join(self.work, name)))
+            with open(os.path.join(self.work, name, "holos.lock"), "w") as f:
+                json.dump({"format": 1, "images": {"debian:12": {
+                    "url": self.server.url(path), "digest": "sha256:" + sha256(data),
+                    "size": len(data), "format": "qcow2"}}}, f)
+        for _ in range(2):  # the second time from the store
+            runs = [self.start("up", "--locked", "-f", f) for f in files]
+            for run in runs:
+                result = run.finish()
+                self.assertEqual(result.status, OK, f"{result}")
+            for name, data in ("one", DATA), ("two", NEW):
+                record = self.read_json(self.instance_dir(name, "a-0"), "instance.json")
+                self.assertEqual(record["base"], self.base(data))
+        self.assertEqual([self.server.count(f"/{n}/debian.qcow2") for n in ("one", "two")], [1, 1])
+
     def test_several_services_one_download(self):
         self.compose("""
             name: demo

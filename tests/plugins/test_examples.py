@@ -53,6 +53,12 @@ class ExamplesTest(SdkTest):
             """)
         shown = self.run_ok("holos", "plugins", "show", "dir")
         self.assertIn("works here", shown)
+        with open(os.path.join(self.work, "mint.conf"), "w") as f:
+            f.write('guest_os="linux"\ndisk_img="mint/disk.qcow2"\niso="mint.iso"\nram="2G"\n')
+        done = self.run_any("holos", "import", "./mint.conf", "--from", "quickemu")
+        self.assertEqual(done.status, 0, done.err)
+        self.assertIn('root_disk: "./mint/disk.qcow2"', done.out)
+        self.assertIn("mint: iso (line 3)", done.err)
         self.import_quickemu()
 
     def import_quickemu(self):
