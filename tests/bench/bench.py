@@ -30,8 +30,10 @@ MONITOR = f"{RELEASE}/libexec/holos/holos-monitor"
 MANY = 200      # instances of the big project
 AMONG = 50      # VMs among which a monitor is weighed
 BIG_ROUNDS = 3  # of up and down
+COPIED = 10000  # files of a COPY
 GUESTS = 3      # starts of the micro guest
 RUN_MAX = 30    # seconds that one run of holos may take
+COPY_MAX = 300  # the same where an emulated guest is built from a Dockerfile
 EIGHT_MAX = 120 # the same where eight emulated guests boot meanwhile
 
 BASE_ENV = {
@@ -436,6 +438,71 @@ def guest():
              f"of {GUESTS}: {' '.join(f'{t:.2f}' for t in from_start)}")
 
 
+COPY_DOCKERFILE = """\
+FROM micro
+COPY Dockerfile /srv/
+RUN cut -d ' ' -f 1 /proc/uptime >/srv/times
+COPY tree /srv/tree
+RUN cd /srv; cut -d ' ' -f 1 /proc/uptime >>times; tar -cf plain.tar tree; mkdir plain; sync
+RUN cd /srv; cut -d ' ' -f 1 /proc/uptime >>times; tar -xf plain.tar -C plain; \\
+    cut -d ' ' -f 1 /proc/uptime >>times; touch done
+HEALTHCHECK --interval=1s --start-interval=1s --start-period=5m CMD test -e /srv/done
+"""
+
+
+def copied_on_host(context):
+    """Seconds that COPY adds to `up`, and those of tar."""
+    plain = compose("nocopy", "name: nocopy\nservices:\n  vm: {image: ./base.qcow2}\n")
+    copying = compose("copy", "name: copy\nservices:\n  vm:\n    image: ./base.qcow2\n"
+                      f"    dockerfile: {context}/Dockerfile\n")
+    ups = {}
+    for path in (plain, copying) * 3:
+        ups.setdefault(path, []).append(holos(f"{DIR}/c", "up", "-f", path))
+        holos(f"{DIR}/c", "down", "-f", path)
+    tars = []
+    for _ in range(3):
+        began = time.monotonic()
+        subprocess.run(["tar", "-cf", f"{DIR}/tree.tar", "tree"], cwd=context, check=True)
+        tars.append(time.monotonic() - began)
+    return (statistics.median(ups[copying]) - statistics.median(ups[plain]),
+            statistics.median(tars))
+
+
+def copied_in_guest(context):
+    """The same inside: seconds of the COPY there, and of tar."""
+    state, env = guest_state("k")
+    path = compose("copied", "name: copied\nservices:\n  vm:\n    vm: {disk_size: 1G}\n"
+                   f"    dockerfile: {context}/Dockerfile\n")
+    try:
+        holos(state, "up", "-f", path, "--wait", "--wait-timeout", f"{COPY_MAX}s", env=env,
+              seconds=COPY_MAX)
+        said = subprocess.run([HOLOS, "exec", "-T", "copied", "vm-0", "cat", "/srv/times"], cwd=DIR,
+                              env=env, check=True, stdout=subprocess.PIPE, text=True).stdout
+    finally:
+        holos(state, "down", "-f", path, env=env, check=False)
+    times = [float(line) for line in said.split()]
+    return times[1] - times[0], times[3] - times[2]
+
+
+def copy():
+    """COPY of many files, from the host's into the guest's tree, against plain tar."""
+    context = f"{DIR}/context"
+    for i in range(COPIED):
+        if i % 100 == 0:
+            os.makedirs(f"{context}/tree/{i // 100}")
+        with open(f"{context}/tree/{i // 100}/file{i}", "w") as f:
+            f.write(f"content of file {i}\n" * (i % 100))
+    with open(f"{context}/Dockerfile", "w") as f:
+        f.write(COPY_DOCKERFILE)
+    ours, tar = copied_on_host(context)
+    row(f"COPY of {COPIED} files on the host, over tar", ours - tar, "s",
+        note=f"{ours:.2f} - {tar:.2f} s")
+    inside, plain_tar = copied_in_guest(context)
+    row("the same in the guest, over tar, TCG", inside - plain_tar, "s",
+        note=f"{inside:.2f} - {plain_tar:.2f} s")
+    row("both", ours - tar + inside - plain_tar, "s", 2)
+
+
 def qmp_running(path, deadline):
     """Wait until the QEMU behind this socket says that its guest runs; a connection to it."""
     while True:
@@ -541,7 +608,7 @@ def main():
     load, failed = os.getloadavg()[0], False
     wanted = os.environ.get("BENCH_PARTS", "").split()
     parts = [part for part in (libraries, version, validate, calls, memory, many, in_memory,
-                               real_qemu_img, syncs, eight, guest)
+                               real_qemu_img, syncs, copy, eight, guest)
              if not wanted or part.__name__ in wanted]
     show("", "median", "target")
     try:
