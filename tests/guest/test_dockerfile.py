@@ -47,10 +47,8 @@ HEALTHCHECK --interval=1s --start-interval=1s --start-period=5m CMD test -f /app
 """
 
 
-class DockerfileTest(GuestTest):
-    def setUp(self):
-        super().setUp()
-        self.make_tree()
+class BuildChecks:
+    """What GOOD copies, and what is to be seen in a guest that was built by it."""
 
     def make_tree(self):
         tree = os.path.join(self.work, "tree")
@@ -77,40 +75,23 @@ class DockerfileTest(GuestTest):
             for name in "file0", "file1":
                 t.add(os.path.join(tree, name), os.path.join("tree", name))
 
-    def write_project(self, dockerfile):
-        with open(os.path.join(self.work, "Dockerfile"), "w") as f:
-            f.write(dockerfile)
-        self.compose("""
-            name: demo
-            services:
-              box:
-                dockerfile: ./Dockerfile
-                environment: {MODE: "it's on"}
-            """)
+    def built(self):
+        """What to ask the guest, and what it has to answer: (name, script, answer) each."""
+        yield from self.built_text()
+        yield from self.built_tree()
+        yield "ENV", 'echo "$GREETING/$MODE"', "hello world/it's on\n"
 
-    def test_build(self):
-        self.write_project(GOOD)
-        self.ok("up", "--wait")
-        self.check_text()
-        self.check_tree()
-        self.check_environment()
-        self.ok("stop")
-        self.ok("start")
-        self.ok("up", "--wait")
-        self.assertEqual(self.sh("box-0", "cat /app/greeting"), "hello world\n")
+    @staticmethod
+    def built_text():
+        texts = {"where": "/app\n", "greeting": "hello world\n", "conf": "name=world\n",
+                 "mode": "it's on\n", "exec": "a b\n", "renamed": "content 1\n",
+                 "/opt/bin/file1": "content 1\n", "/tmp/who": "nobody\n/nonexistent\n",
+                 "unpacked/tree/file1": "content 1\n"}
+        yield ("texts", f"cd /app; for f in {' '.join(texts)}; do echo == $f; cat $f; done",
+               "".join(f"== {name}\n{text}" for name, text in texts.items()))
+        yield ("--chown --chmod", "stat -c %a:%U:%G /app/owned/file0", "640:nobody:nogroup\n")
 
-    def check_text(self):
-        for name, text in (("where", "/app\n"), ("greeting", "hello world\n"),
-                           ("conf", "name=world\n"), ("mode", "it's on\n"), ("exec", "a b\n"),
-                           ("renamed", "content 1\n"), ("/opt/bin/file1", "content 1\n"),
-                           ("/tmp/who", "nobody\n/nonexistent\n"),
-                           ("unpacked/tree/file1", "content 1\n")):
-            with self.subTest(name=name):
-                self.assertEqual(self.sh("box-0", f"cd /app; cat {name}"), text)
-        self.assertEqual(self.sh("box-0", "stat -c %a:%U:%G /app/owned/file0"),
-                         "640:nobody:nogroup\n")
-
-    def check_tree(self):
+    def built_tree(self):
         """Every file, with its mode and content, and nothing else."""
         root = os.path.join(self.work, "tree")
         due = []
@@ -126,18 +107,41 @@ class DockerfileTest(GuestTest):
                     due.append(f"{os.stat(path).st_mode & 0o7777:o}:0:0 {shown}")
                     with open(path, "rb") as f:
                         due.append(f"{hashlib.sha256(f.read()).hexdigest()}  {shown}")
-        there = self.sh("box-0", "sudo sh -c 'cd /app/tree; find . -type f | tr \"\\n\" \"\\0\" |"
-                        " xargs -0 sha256sum; find . ! -type l ! -name . | tr \"\\n\" \"\\0\" |"
-                        " xargs -0 stat -c \"%a:%u:%g %n\"; find . -type l | sed \"s/^/link /\"'",
-                        timeout=120)
-        self.assertEqual(sorted(there.splitlines()), sorted(due))
-        self.assertEqual(self.sh("box-0", "cd /app/tree; readlink link; readlink deep/outside;"
-                                 " stat -c %a deep; './run me.sh'"),
-                         "file0\n/etc/passwd\n711\nran\n")
-        self.assertEqual(self.sh("box-0", "readlink /var/run; cat /run/from-tree/x"), "/run\nx\n")
+        yield ("tree", "sudo sh -c 'cd /app/tree; { find . -type f | tr \"\\n\" \"\\0\" |"
+               " xargs -0 sha256sum; find . ! -type l ! -name . | tr \"\\n\" \"\\0\" |"
+               " xargs -0 stat -c \"%a:%u:%g %n\"; find . -type l | sed \"s/^/link /\"; } |"
+               " LC_ALL=C sort'", "".join(line + "\n" for line in sorted(due)))
+        yield ("links", "cd /app/tree; readlink link; readlink deep/outside; stat -c %a deep;"
+               " './run me.sh'; readlink /var/run; cat /run/from-tree/x",
+               "file0\n/etc/passwd\n711\nran\n/run\nx\n")
 
-    def check_environment(self):
-        self.assertEqual(self.sh("box-0", "echo \"$GREETING/$MODE\""), "hello world/it's on\n")
+
+class DockerfileTest(BuildChecks, GuestTest):
+    def setUp(self):
+        super().setUp()
+        self.make_tree()
+
+    def write_project(self, dockerfile):
+        with open(os.path.join(self.work, "Dockerfile"), "w") as f:
+            f.write(dockerfile)
+        self.compose("""
+            name: demo
+            services:
+              box:
+                dockerfile: ./Dockerfile
+                environment: {MODE: "it's on"}
+            """)
+
+    def test_build(self):
+        self.write_project(GOOD)
+        self.ok("up", "--wait")
+        for name, script, answer in self.built():
+            with self.subTest(name=name):
+                self.assertEqual(self.sh("box-0", script, timeout=120), answer)
+        self.ok("stop")
+        self.ok("start")
+        self.ok("up", "--wait")
+        self.assertEqual(self.sh("box-0", "cat /app/greeting"), "hello world\n")
 
     def test_failing_run(self):
         self.write_project(DOCKERFILE)

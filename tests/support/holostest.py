@@ -661,9 +661,10 @@ class GuestTest(HolosTest):
         with open(os.path.join(self.store, "made"), "w"):
             pass
 
-    def guest(self, instance, *command, timeout=60, status=OK, project="demo"):
+    def guest(self, instance, *command, timeout=60, status=OK, project="demo", patience="1m"):
         """Run a command in the guest; returns its stdout.  status None: whatever comes of it."""
-        result = self.holos("exec", "-T", project, instance, *command, timeout=timeout)
+        result = self.holos("exec", "-T", "-w", patience, project, instance, *command,
+                            timeout=timeout)
         if status is not None:
             self.assertEqual(result.status, status, f"{result}")
         return result.out
@@ -678,8 +679,8 @@ class GuestTest(HolosTest):
     def console(self, instance, project="demo"):
         return self.read(self.instance_dir(project, instance), "console.log")
 
-    def fetch(self, port, host="127.0.0.1"):
-        with urllib.request.urlopen(f"http://{host}:{port}/", timeout=20) as answer:
+    def fetch(self, port, host="127.0.0.1", path=""):
+        with urllib.request.urlopen(f"http://{host}:{port}/{path}", timeout=20) as answer:
             return answer.read().decode()
 
 
