@@ -289,12 +289,14 @@ static int look_here(const struct cp *c, char **ret_path, char *ret_kind, struct
 	return 0;
 }
 
+/* busybox' tar takes the user's umask off the modes, whatever it is told. */
+#define UNPACK "umask 0 && exec tar -C \"$1\" -xpf -"
+
 /* A directory goes into `dir`, which is made where it is missing. */
 static int send_tree(struct cp *c, const char *path, const char *dir, bool itself,
 		     struct holos_error **err)
 {
-	const char *const remote[] = { "sh", "-c", "mkdir -p \"$1\" && exec tar -C \"$1\" -xpf -",
-				       "sh", dir,  NULL };
+	const char *const remote[] = { "sh", "-c", "mkdir -p \"$1\" && " UNPACK, "sh", dir, NULL };
 	_cleanup_(strv_finish) struct strv copier = STRV_INIT;
 
 	strv_add(&copier, "pack");
@@ -308,7 +310,7 @@ static int send_tree(struct cp *c, const char *path, const char *dir, bool itsel
 static int send_file(struct cp *c, const char *path, const char *dir, const char *name,
 		     struct holos_error **err)
 {
-	const char *const remote[] = { "tar", "-C", dir, "-xpf", "-", NULL };
+	const char *const remote[] = { "sh", "-c", UNPACK, "sh", dir, NULL };
 	_cleanup_(strv_finish) struct strv copier = STRV_INIT;
 
 	strv_add(&copier, "pack");
@@ -341,7 +343,7 @@ static int to_guest(struct cp *c, struct holos_error **err)
 	if (there == 'f' && (kind == 'd' || to->slash))
 		return error_set(err, ERR_FAILED, "%s is no directory", to->said);
 	if (c->from->stream) {
-		const char *const remote[] = { "tar", "-C", to->path, "-xpf", "-", NULL };
+		const char *const remote[] = { "sh", "-c", UNPACK, "sh", to->path, NULL };
 
 		return run_stream(c, NULL, remote, err);
 	}

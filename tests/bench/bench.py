@@ -34,6 +34,8 @@ COPIED = 10000  # files of a COPY
 GUESTS = 3      # starts of the micro guest
 RUN_MAX = 30    # seconds that one run of holos may take
 COPY_MAX = 300  # the same where an emulated guest is built from a Dockerfile
+ENTERS = 5      # of each way into a guest
+ENTER_MIB = 32  # that go through it
 EIGHT_MAX = 120 # the same where eight emulated guests boot meanwhile
 
 BASE_ENV = {
@@ -501,6 +503,69 @@ def copy():
     row("the same in the guest, over tar, TCG", inside - plain_tar, "s",
         note=f"{inside:.2f} - {plain_tar:.2f} s")
     row("both", ours - tar + inside - plain_tar, "s", 2)
+def ssh_to(state, project, instance):
+    """The command line of ssh(1) for a guest."""
+    folder = f"{state}/instances/{project}/{instance}"
+    with open(f"{folder}/launch.json") as f:
+        port = json.load(f)["ssh_port"]
+    with open(f"{folder}/ssh_host_ed25519_key.pub") as f, open(f"{DIR}/known_hosts", "w") as to:
+        to.write(f"[127.0.0.1]:{port} {f.read()}")
+    with open(f"{state}/projects/{project}.json") as f:
+        user = next(s["login_user"] for s in json.load(f)["services"])
+    return ["ssh", "-F", "none", "-o", "ControlMaster=no", "-o", "BatchMode=yes",
+            "-o", "LogLevel=ERROR", "-o", f"UserKnownHostsFile={DIR}/known_hosts",
+            "-o", "IdentitiesOnly=yes", "-i", f"{state}/ssh/{project}/id_ed25519",
+            "-p", str(port), f"{user}@127.0.0.1"]
+
+
+def timed(argv, env, feed=None):
+    """Seconds of one run; `feed`: a command whose output it reads."""
+    began = time.monotonic()
+    source = subprocess.Popen(feed, stdout=subprocess.PIPE) if feed else None
+    done = subprocess.run(argv, env=env, cwd=DIR, stdin=source.stdout if source else subprocess.DEVNULL,
+                          stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if source:
+        source.stdout.close()
+        source.wait()
+    if done.returncode:
+        raise Failed(f"{argv[0]}: {done.stderr.strip() or done.returncode}")
+    return time.monotonic() - began
+
+
+def entering():
+    """exec and cp against ssh(1) to the same guest, in turn, under TCG."""
+    if not shutil.which("ssh"):
+        raise Skip("no ssh")
+    state, env = guest_state("x")
+    path = compose("enter", "name: enter\nservices:\n  vm: {image: micro, vm: {memory_mb: 256}}\n")
+    size = f"{ENTER_MIB << 20}"
+    with open(f"{DIR}/payload", "wb") as f:
+        f.write(os.urandom(ENTER_MIB << 20))
+    try:
+        holos(state, "up", "-f", path, "--wait", "--progress", "quiet", env=env, seconds=EIGHT_MAX)
+        ssh = ssh_to(state, "enter", "vm-0")
+        ours = [HOLOS, "exec", "-T", "enter", "vm-0", "--"]
+        feed = ["cat", f"{DIR}/payload"]
+        cases = {
+            "exec true": (ours + ["true"], ssh + ["true"], None, 1.3),
+            "exec, from the guest": (ours + ["head", "-c", size, "/dev/zero"],
+                                     ssh + [f"head -c {size} /dev/zero"], None, 1 / 0.9),
+            "exec, to the guest": (ours + ["sh", "-c", "cat >/dev/null"],
+                                   ssh + ["cat >/dev/null"], feed, 1 / 0.9),
+            "cp, to the guest": ([HOLOS, "cp", "-q", f"{DIR}/payload", "vm-0:/tmp/x", "-p", "enter"],
+                                 ssh + ["cat >/tmp/x"], feed, 1 / 0.9),
+            "cp, from the guest": ([HOLOS, "cp", "-q", "vm-0:/tmp/x", f"{DIR}/back", "-p", "enter"],
+                                   ssh + ["cat /tmp/x"], None, 1 / 0.9),
+        }
+        for name, (mine, theirs, stdin, limit) in cases.items():
+            mine_s, theirs_s = [], []
+            for _ in range(ENTERS):
+                theirs_s.append(timed(theirs, env, stdin))
+                mine_s.append(timed(mine, env, None if mine[1] == "cp" else stdin))
+            a, b = statistics.median(mine_s), statistics.median(theirs_s)
+            row(f"{name}, against ssh", a / b, "x", limit, note=f"{a:.2f} / {b:.2f} s")
+    finally:
+        holos(state, "down", "-f", path, env=env, check=False)
 
 
 def qmp_running(path, deadline):
@@ -609,6 +674,7 @@ def main():
     wanted = os.environ.get("BENCH_PARTS", "").split()
     parts = [part for part in (libraries, version, validate, calls, memory, many, in_memory,
                                real_qemu_img, syncs, copy, eight, guest)
+                               real_qemu_img, syncs, eight, guest, entering)
              if not wanted or part.__name__ in wanted]
     show("", "median", "target")
     try:
