@@ -185,7 +185,11 @@ int cli_confirm(struct holos_error **err, const char *fmt, ...)
  * drawn again. */
 void plain_show(void *data, const struct engine_event *ev);
 void live_show(void *data, const struct engine_event *ev);
-/* Take away lines of work that will not go on. */
+/* Count seconds in this loop, which lives as long as there are events. */
+void live_begin(struct loop *loop);
+/* Draw the lines again: the terminal has another size. */
+void live_draw(void);
+/* Take away lines of work that will not go on: before something else is printed. */
 void live_end(void);
 
 /* ---- work ----------------------------------------------------------------------- */
@@ -236,6 +240,8 @@ char *cli_ports_text(const struct vm_status *v);
  * "10.10.0.2-4"; NULL for none; the caller frees. */
 char *cli_service_ports_text(const struct project_status *p, const char *service);
 char *cli_service_addresses_text(const struct project_status *p, const char *service);
+/* "12s", "3m5s", "4h10m", "6d2h"; the caller frees. */
+char *cli_seconds_text(uint64_t seconds);
 /* A running instance that can be entered over SSH, by its name or its service's
  * (index: the replica). */
 int cli_find_instance(const struct project_status *p, const char *name, unsigned index,

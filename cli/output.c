@@ -6,6 +6,7 @@
 #include <base/jsonx.h>
 #include <base/strbuf.h>
 #include <cli.h>
+#include <width.h>
 
 #include <stdarg.h>
 #include <stdlib.h>
@@ -78,31 +79,13 @@ void table_row(struct table *t, ...)
 	va_end(ap);
 }
 
-/* Columns on a terminal: every byte but the continuation bytes of UTF-8. */
-static size_t width(const char *s)
-{
-	size_t n = 0;
-
-	for (; *s != '\0'; s++)
-		n += ((unsigned char)*s & 0xc0) != 0x80;
-	return n;
-}
-
 /* The line, or what of it goes into `most` columns. */
 static void put_line(const char *line, size_t most, FILE *to)
 {
-	size_t at = 0;
-
-	if (width(line) <= most) {
+	if (text_width(line) <= most)
 		fprintf(to, "%s\n", line);
-		return;
-	}
-	for (size_t n = 0; line[at] != '\0'; at++) {
-		n += ((unsigned char)line[at] & 0xc0) != 0x80;
-		if (n > most - 3)
-			break;
-	}
-	fprintf(to, "%.*s...\n", (int)at, line);
+	else
+		fprintf(to, "%.*s...\n", (int)text_cut(line, most - 3), line);
 }
 
 void table_print(struct table *t, FILE *to)
@@ -121,7 +104,7 @@ void table_print_fitting(struct table *t, FILE *to, bool fit)
 	    size.ws_col >= 20)
 		most = size.ws_col;
 	for (size_t i = 0; i < t->cells.n; i++) {
-		size_t w = width(t->cells.v[i]);
+		size_t w = text_width(t->cells.v[i]);
 
 		if (w > widths[i % t->columns])
 			widths[i % t->columns] = w;
@@ -131,7 +114,7 @@ void table_print_fitting(struct table *t, FILE *to, bool fit)
 		bool last = column == t->columns - 1;
 
 		strbuf_addf(&line, "%s%s%*s", column == 0 ? t->indent : "", t->cells.v[i],
-			    last ? 0 : (int)(widths[column] + 2 - width(t->cells.v[i])), "");
+			    last ? 0 : (int)(widths[column] + 2 - text_width(t->cells.v[i])), "");
 		if (last) {
 			put_line(line.s, most, to);
 			strbuf_clear(&line);

@@ -146,9 +146,23 @@ int cli_show_project(struct engine *e, const char *project, bool json, struct ho
 	int r = json ? project_status_read(engine_state(e), project, &status, err)
 		     : project_status_read_brief(engine_state(e), project, &status, err);
 
+	live_end();
 	if (r == 0 && json)
 		print_json(project_status_json(status));
 	else if (r == 0)
 		cli_print_project(status);
 	return r;
+}
+
+char *cli_seconds_text(uint64_t n)
+{
+	unsigned long long s = n;
+
+	if (s < 60)
+		return xasprintf("%llus", s);
+	if (s < 3600)
+		return xasprintf("%llum%llus", s / 60, s % 60);
+	if (s < 2 * 86400)
+		return xasprintf("%lluh%llum", s / 3600, s / 60 % 60);
+	return xasprintf("%llud%lluh", s / 86400, s / 3600 % 24);
 }

@@ -78,20 +78,6 @@ static int check_filter(const char *filter, struct holos_error **err)
 
 /* ---- one VM ---------------------------------------------------------------------- */
 
-/* "12s", "3m5s", "4h10m", "6d2h" */
-static char *seconds_text(uint64_t n)
-{
-	unsigned long long s = n;
-
-	if (s < 60)
-		return xasprintf("%llus", s);
-	if (s < 3600)
-		return xasprintf("%llum%llus", s / 60, s % 60);
-	if (s < 2 * 86400)
-		return xasprintf("%lluh%llum", s / 3600, s / 60 % 60);
-	return xasprintf("%llud%lluh", s / 86400, s / 3600 % 24);
-}
-
 /* Since a time of the wall clock; "-" when that is not known. */
 static char *age_text(const struct ps *o, const char *since)
 {
@@ -99,7 +85,7 @@ static char *age_text(const struct ps *o, const char *since)
 
 	if (since == NULL || clock_parse_rfc3339(since, &t) < 0 || t.tv_sec > o->now)
 		return xstrdup("-");
-	return seconds_text((uint64_t)(o->now - t.tv_sec));
+	return cli_seconds_text((uint64_t)(o->now - t.tv_sec));
 }
 
 static bool has_uptime(const struct vm_record *vm)
@@ -110,7 +96,7 @@ static bool has_uptime(const struct vm_record *vm)
 /* By the boot clock: nobody sets that one. */
 static char *uptime_text(uint64_t age_ns)
 {
-	return seconds_text(age_ns / NS_PER_S);
+	return cli_seconds_text(age_ns / NS_PER_S);
 }
 
 /* Stopped by us, and nothing else to say of it than when. */

@@ -357,6 +357,7 @@ static int start(struct run *r, const char *name, struct holos_error **err)
 	}
 	if (e2 == 0)
 		e2 = project_status_read(engine_state(e), name, &status, err);
+	live_end();
 	if (e2 == 0 && r->common.json)
 		print_json(project_status_json(status));
 	else if (e2 == 0)

@@ -21,6 +21,8 @@
 
 /* ---- Ctrl-C ------------------------------------------------------------------- */
 
+#define RESIZED 'w' /* in the pipe: SIGWINCH */
+
 static int signal_pipe[2] = { -1, -1 };
 static volatile sig_atomic_t signals;
 
@@ -41,8 +43,22 @@ static void on_signal_pipe(void *data, int fd, short revents)
 	char byte;
 
 	(void)revents;
-	if (read(fd, &byte, 1) == 1)
+	if (read(fd, &byte, 1) != 1)
+		return;
+	if (byte == RESIZED)
+		live_draw();
+	else
 		engine_interrupt(data);
+}
+
+static void on_resize(int sig)
+{
+	static const char byte = RESIZED;
+	int saved = errno;
+
+	(void)sig;
+	(void)!write(signal_pipe[1], &byte, 1);
+	errno = saved;
 }
 
 static bool asked(void)
@@ -55,10 +71,12 @@ static int watch_signals(struct engine *e, struct holos_error **err)
 {
 	static const int watched[] = { SIGINT, SIGTERM, SIGHUP };
 	struct sigaction sa = { .sa_handler = on_signal };
+	struct sigaction resize = { .sa_handler = on_resize, .sa_flags = SA_RESTART };
 
 	if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
 		return error_sys(err, ERR_FAILED, errno, "cannot watch for signals");
 	(void)loop_add_fd(engine_loop(e), signal_pipe[0], POLLIN, on_signal_pipe, e);
+	sigaction(SIGWINCH, &resize, NULL);
 	interrupt_set_hook(asked);
 	for (size_t i = 0; i < sizeof(watched) / sizeof(watched[0]); i++) {
 		struct sigaction old;
@@ -73,6 +91,22 @@ static int watch_signals(struct engine *e, struct holos_error **err)
 /* ---- events ---------------------------------------------------------------------- */
 
 static char last_progress[1024];
+static bool coloured; /* phases, on a terminal */
+
+static void put_phase(const char *phase)
+{
+	static const char *const bad[] = { "failed", "not started", "damaged" };
+	const char *colour = "32";
+
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (strcmp(phase, bad[i]) == 0)
+			colour = "31";
+	}
+	if (coloured)
+		fprintf(stderr, "\033[%sm%s\033[0m", colour, phase);
+	else
+		fputs(phase, stderr);
+}
 
 void plain_show(void *data, const struct engine_event *ev)
 {
@@ -90,7 +124,8 @@ void plain_show(void *data, const struct engine_event *ev)
 		break;
 	case ENGINE_PHASE:
 		units_format_duration(ev->elapsed_ns, time);
-		fprintf(stderr, "%s: %s", subject, ev->phase);
+		fprintf(stderr, "%s: ", subject);
+		put_phase(ev->phase);
 		if (ev->elapsed_ns >= 10 * NS_PER_MS)
 			fprintf(stderr, " (%s)", time);
 		fprintf(stderr, "%s%s\n", text != NULL ? ": " : "", text != NULL ? text : "");
@@ -143,7 +178,7 @@ static void show_warnings(void *data, const struct engine_event *ev)
 
 static int choose_progress(const char *how, engine_event_fn **ret, struct holos_error **err)
 {
-	const char *term = getenv("TERM");
+	const char *term = getenv("TERM"), *no_color = getenv("NO_COLOR");
 	bool dumb = term == NULL || strcmp(term, "dumb") == 0 || !isatty(STDERR_FILENO);
 
 	if (how == NULL || strcmp(how, "auto") == 0)
@@ -159,6 +194,7 @@ static int choose_progress(const char *how, engine_event_fn **ret, struct holos_
 	else
 		return error_set(err, ERR_USAGE,
 				 "--progress %s: must be auto, tty, plain, json or quiet", how);
+	coloured = *ret == live_show && (no_color == NULL || *no_color == '\0');
 	return 0;
 }
 
@@ -188,6 +224,8 @@ int cli_engine(const struct common *c, const char *verb, bool writing, struct en
 		o.parallel = (unsigned)parallel;
 	}
 	r = engine_create(&o, ret, err);
+	if (r == 0)
+		live_begin(engine_loop(*ret));
 	if (r == 0 && writing)
 		r = watch_signals(*ret, err);
 	return r;
