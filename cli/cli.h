@@ -198,6 +198,9 @@ void live_end(void);
  * interrupts (a second one ends the program). */
 int cli_engine(const struct common *c, const char *verb, bool writing, struct engine **ret,
 	       struct holos_error **err);
+/* Undo what it did with signals, when the engine is gone and something else begins:
+ * interrupt_asked() says no again. */
+void cli_signals_default(void);
 /* Load the compose file; warnings are printed. */
 int cli_project(const struct common *c, const struct strv *services, struct project **ret,
 		struct holos_error **err);

@@ -12,6 +12,7 @@
 #include <base/strbuf.h>
 #include <base/units.h>
 #include <cli.h>
+#include <runrest.h>
 
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +25,9 @@
 struct run {
 	struct common common;
 	const char *name, *vcpu, *memory, *user, *image_os, *dockerfile;
-	bool uefi, detach, adopt, yes;
+	bool uefi, detach, adopt, yes, wait, exec, remove;
+	const char *wait_timeout;
+	uint64_t wait_timeout_ns;
 	struct strv ports, volumes, devices, packages, runcmd;
 	const char *image;
 	char *const *command;
@@ -197,7 +200,7 @@ static int write_yaml(const struct run *r, const char *name, char **ret, struct 
 	for (size_t i = 0; i < r->devices.n; i++)
 		add_value(&b, "      - pci: ", r->devices.v[i]);
 	strv_add_all(&runcmd, r->runcmd.v);
-	if (r->command[0] != NULL)
+	if (r->command[0] != NULL && !r->exec)
 		strv_take(&runcmd, strv_join(r->command, " "));
 	if (r->user != NULL || r->packages.n != 0 || runcmd.n != 0) {
 		strbuf_adds(&b, "    cloud_init:\n");
@@ -337,6 +340,8 @@ static int start(struct run *r, const char *name, struct holos_error **err)
 	if (e2 == 0) {
 		o.project = project;
 		o.adopt = r->adopt;
+		o.wait = r->wait;
+		o.wait_timeout_ns = r->wait_timeout_ns;
 		o.assume_yes = r->yes;
 		o.ask = cli_can_ask() && !r->yes ? cli_ask_losses : NULL;
 		e2 = engine_up(e, &o, err);
@@ -358,6 +363,8 @@ static int start(struct run *r, const char *name, struct holos_error **err)
 	if (e2 == 0)
 		e2 = project_status_read(engine_state(e), name, &status, err);
 	live_end();
+	if (e2 == 0 && (r->exec || r->remove))
+		return 0; /* stdout is the command's */
 	if (e2 == 0 && r->common.json)
 		print_json(project_status_json(status));
 	else if (e2 == 0)
@@ -382,6 +389,16 @@ static int check(struct run *r, const struct strv *operands, struct holos_error 
 		return error_set(err, ERR_USAGE, "--name %s: must be " NAMES_LABEL_RULE, r->name);
 	if (r->user != NULL && !names_is_user(r->user))
 		return error_set(err, ERR_USAGE, "--user %s: must be a user name", r->user);
+	if (r->detach && (r->exec || r->remove))
+		return error_set(err, ERR_USAGE, "--detach and --%s contradict each other",
+				 r->exec ? "exec" : "rm");
+	if (r->wait_timeout != NULL) {
+		int e = option_duration("wait-timeout", r->wait_timeout, &r->wait_timeout_ns, err);
+
+		if (e < 0)
+			return e;
+		r->wait = true;
+	}
 	r->cwd = getcwd(NULL, 0);
 	return r->cwd != NULL ? 0 : error_set(err, ERR_FAILED, "the current directory is gone");
 }
@@ -402,6 +419,13 @@ int verb_run(const struct verb *v, int argc, char **argv, struct holos_error **e
 		{ "uefi", 0, OPTION_FLAG, &run.uefi, NULL, "boot by UEFI" },
 		{ "detach", 'd', OPTION_FLAG, &run.detach, NULL,
 		  "accepted: run never stays attached" },
+		{ "wait", 0, OPTION_FLAG, &run.wait, NULL, "until it answers" },
+		{ "wait-timeout", 0, OPTION_VALUE, &run.wait_timeout, "TIME",
+		  "give up waiting after TIME" },
+		{ "exec", 0, OPTION_FLAG, &run.exec, NULL,
+		  "run COMMAND, or a shell, in it as holos exec does, and end with its status" },
+		{ "rm", 0, OPTION_FLAG, &run.remove, NULL,
+		  "remove the VM when it has ended, or with --exec the command; wait for that" },
 		{ "adopt", 0, OPTION_FLAG, &run.adopt, NULL,
 		  "take over a project of this name that came from a compose file" },
 		{ "yes", 'y', OPTION_FLAG, &run.yes, NULL,
@@ -427,6 +451,15 @@ int verb_run(const struct verb *v, int argc, char **argv, struct holos_error **e
 			made = make_name(&run);
 		r = start(&run, run.name != NULL ? run.name : made, err);
 	}
+	if (r == 0) {
+		struct run_rest rest = { .project = run.name != NULL ? run.name : made,
+					 .state_dir = run.common.state_dir,
+					 .exec = run.exec,
+					 .command = run.command,
+					 .remove = run.remove };
+
+		r = run_rest(&rest, err);
+	}
 	common_finish(&run.common);
 	strv_finish(&run.ports);
 	strv_finish(&run.volumes);
@@ -443,11 +476,14 @@ const struct verb entry_run = {
 	.summary = "start one VM without a compose file",
 	.run = verb_run,
 	.group = GROUP_LIFE,
-	.more = "Writes the compose file that was not there and does what `holos up` "
-		"does with it. The COMMAND runs at first boot.",
+	.more = "Writes the compose file that was not there and does what `holos up` does with "
+		"it. The COMMAND runs at first boot; with --exec it is run when the guest "
+		"answers, with this terminal, and decides the exit status.",
 	.examples = {
 		{ "holos run debian:13", "a VM, and how to go on" },
 		{ "holos run --name try -p 8080:80 alpine", "with a name and a port" },
+		{ "holos run --rm --exec alpine -- uname -a", "one command, and the VM is gone" },
+		{ "holos run --rm --exec debian:13", "a shell in a VM for now" },
 		{ "holos run --memory 2G --vcpu 4 ./disk.qcow2", "from an image of your own" },
 	},
 };

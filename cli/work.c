@@ -88,6 +88,19 @@ static int watch_signals(struct engine *e, struct holos_error **err)
 	return 0;
 }
 
+void cli_signals_default(void)
+{
+	static const int watched[] = { SIGINT, SIGTERM, SIGHUP, SIGWINCH };
+
+	for (size_t i = 0; i < sizeof(watched) / sizeof(watched[0]); i++) {
+		struct sigaction old;
+
+		if (sigaction(watched[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
+			signal(watched[i], SIG_DFL);
+	}
+	signals = 0;
+}
+
 /* ---- events ---------------------------------------------------------------------- */
 
 static char last_progress[1024];

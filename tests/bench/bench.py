@@ -673,8 +673,7 @@ def main():
     load, failed = os.getloadavg()[0], False
     wanted = os.environ.get("BENCH_PARTS", "").split()
     parts = [part for part in (libraries, version, validate, calls, memory, many, in_memory,
-                               real_qemu_img, syncs, copy, eight, guest)
-                               real_qemu_img, syncs, eight, guest, entering)
+                               real_qemu_img, syncs, copy, eight, guest, entering)
              if not wanted or part.__name__ in wanted]
     show("", "median", "target")
     try:

@@ -172,5 +172,58 @@ class PluginsTest(FakeTest):
         self.assertRegex(result.out + result.err, rf"refused.*{path}|{path}.*written by others")
 
 
+class RemovedTest(FakeTest):
+    """run --rm and --exec: nothing stays."""
+
+    def run_it(self, *args, **kw):
+        return self.start("run", "--user", "me", "--name", "try", *args, **kw)
+
+    def gone(self):
+        self.assertEqual(self.ps(), [])
+        self.assertFalse(os.path.exists(f"{self.state}/runs/try"))
+        self.assertTrue(self.wait_until(lambda: not self.processes(), 5), self.processes())
+
+    def test_rm_waits_for_its_end(self):
+        run = self.run_it("--rm", self.image)
+        self.wait_status("try", "vm-0", "running")
+        self.assertIsNone(run.popen.poll())
+        self.kill_qemu("try", "vm-0")
+        result = run.finish()
+        self.assertEqual(result.status, 128 + 9, f"{result}")
+        self.gone()
+
+    def test_exec_waits_for_the_guest(self):
+        """The fake guest lets nobody in; stdout is left to the command."""
+        run = self.run_it("--rm", "--exec", self.image, "--", "true")
+        self.wait_status("try", "vm-0", "running")
+        self.assertIsNone(run.popen.poll())
+        run.interrupt()
+        result = run.finish()
+        self.assertIn(result.status, (holostest.INTERRUPTED, -2), f"{result}")
+        self.assertEqual(result.out, "")
+        self.assertNotIn("runcmd", self.read(self.state, "runs", "try", "holos.yaml"))
+        self.ok("kill", "try")
+
+    def test_exec_on_what_does_not_start(self):
+        self.behave(fail_start=1)
+        result = self.run_it("--rm", "--exec", self.image, "--", "true").finish(60)
+        self.assertEqual(result.status, holostest.START, f"{result}")
+
+    def test_interrupted(self):
+        run = self.run_it("--rm", self.image)
+        self.wait_for(lambda: run.popen.poll() is not None or
+                      self.statuses("try").get("vm-0") == "running", "it runs")
+        run.interrupt()
+        result = run.finish()
+        self.assertEqual(result.status, holostest.INTERRUPTED, f"{result}")
+        self.assertIn("holos down try", result.err)
+        self.assertEqual(self.statuses("try"), {"vm-0": "running"})
+        self.ok("kill", "try")
+
+    def test_the_command_is_not_for_the_first_boot(self):
+        self.fails(USAGE, "run", "--rm", "-d", self.image, match="contradict")
+        self.fails(USAGE, "run", "--exec", "--detach", self.image, match="contradict")
+
+
 if __name__ == "__main__":
     holostest.main()
