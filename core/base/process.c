@@ -235,8 +235,9 @@ static void capture_all(int pidfd, int out_fd, struct strbuf *out, int err_fd,
 	}
 }
 
-int process_run(const char *program, char *const *argv, uint64_t deadline_ns, struct strbuf *out,
-		struct strbuf *errout, int *ret_status, struct holos_error **err)
+int process_run_from(int in, const char *program, char *const *argv, uint64_t deadline_ns,
+		     struct strbuf *out, struct strbuf *errout, int *ret_status,
+		     struct holos_error **err)
 {
 	_cleanup_(closep) int out_r = -1;
 	_cleanup_(closep) int out_w = -1;
@@ -256,7 +257,7 @@ int process_run(const char *program, char *const *argv, uint64_t deadline_ns, st
 		return error_sys(err, ERR_FAILED, errno, "cannot start %s", program);
 	err_r = b[0];
 	err_w = b[1];
-	spec.fds[0] = -1;
+	spec.fds[0] = in;
 	spec.fds[1] = out_w;
 	spec.fds[2] = err_w;
 	spec.die_with_parent = true;
@@ -275,6 +276,12 @@ int process_run(const char *program, char *const *argv, uint64_t deadline_ns, st
 	if (interrupt_asked())
 		return error_set(err, ERR_INTERRUPTED, "interrupted");
 	return error_set(err, ERR_TIMEOUT, "%s did not end in time and was killed", program);
+}
+
+int process_run(const char *program, char *const *argv, uint64_t deadline_ns, struct strbuf *out,
+		struct strbuf *errout, int *ret_status, struct holos_error **err)
+{
+	return process_run_from(-1, program, argv, deadline_ns, out, errout, ret_status, err);
 }
 
 const char *process_describe_status(int status, char *buf)

@@ -39,6 +39,10 @@ int process_spawn(const struct process_spec *spec, pid_t *ret_pid, struct holos_
  * stop (base/interrupt.h). */
 int process_run(const char *program, char *const *argv, uint64_t deadline_ns, struct strbuf *out,
 		struct strbuf *errout, int *ret_status, struct holos_error **err);
+/* The same with its stdin from the descriptor `in`. */
+int process_run_from(int in, const char *program, char *const *argv, uint64_t deadline_ns,
+		     struct strbuf *out, struct strbuf *errout, int *ret_status,
+		     struct holos_error **err);
 
 /* fork(2) for a few lines of C beside this process, which must have no threads: to
  * wait for what cannot be polled, or to compute on another CPU.  In the child, which

@@ -33,7 +33,8 @@ struct vm_spec {
 	uint64_t disk_size;    /* bytes; 0: that of the base image */
 	const char *machine;   /* NULL: q35, or what the architecture has */
 	const char *cpu_model; /* NULL: host with KVM, max with TCG */
-	bool uefi;             /* true as well when there are devices */
+	bool uefi;             /* true as well with devices or secure_boot */
+	bool secure_boot;
 	enum service_accel accel;
 	bool sandbox;          /* QEMU's seccomp sandbox; default true */
 	const char *root_disk; /* absolute; NULL: an overlay on the image */

@@ -366,7 +366,7 @@ void resolve_project(struct loader *l, struct decoder *d, struct project *p)
 		link_mounts(l, &volume_names, volumes, s);
 		collect_environment(l, s);
 		read_dockerfile(l, s);
-		s->vm.uefi = s->vm.uefi || s->n_devices > 0;
+		s->vm.uefi = s->vm.uefi || s->vm.secure_boot || s->n_devices > 0;
 	}
 	order_services(l, p);
 }

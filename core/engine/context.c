@@ -224,6 +224,28 @@ int engine_call(struct engine *e, const struct worker_request *rq, const char *s
 	return 0;
 }
 
+int engine_qemu(struct engine *e, enum arch arch, const char **ret, struct qemu_traits *ret_traits,
+		struct holos_error **err)
+{
+	_cleanup_(freep) char *program = NULL;
+	_cleanup_(closep) int cache = -1;
+	int r;
+
+	if (e->qemu == NULL) {
+		r = program_find_qemu(arch, &program, err);
+		if (r < 0)
+			return r;
+		cache = state_open_dir(e->state, e->o.writing, "cache");
+		r = program_probe(program, cache, &e->traits, err);
+		if (r < 0)
+			return r;
+		e->qemu = steal_ptr(&program);
+	}
+	*ret = e->qemu;
+	*ret_traits = e->traits;
+	return 0;
+}
+
 int engine_qemu_img(struct engine *e, const char **ret, struct holos_error **err)
 {
 	if (e->qemu_img == NULL) {

@@ -10,6 +10,7 @@
 #include <plugin/registry.h>
 #include <state/lock.h>
 #include <vm/accel.h>
+#include <vm/program.h>
 
 struct engine {
 	struct engine_options o;
@@ -21,7 +22,8 @@ struct engine {
 	struct worker *worker;      /* for short calls: nothing else happens meanwhile */
 	struct worker *long_worker; /* for engine_call(): the loop goes on */
 	char *qemu, *qemu_img;
-	int image_hold; /* lock of store_hold(); 0: not held */
+	struct qemu_traits traits; /* of qemu */
+	int image_hold;            /* lock of store_hold(); 0: not held */
 };
 
 void engine_emit(struct engine *e, const struct engine_event *event);
@@ -41,7 +43,9 @@ int engine_check_interrupt(struct engine *e, struct holos_error **err);
  * in progress events.  *ret becomes the caller's. */
 int engine_call(struct engine *e, const struct worker_request *rq, const char *subject,
 		struct json_object **ret, struct holos_error **err);
-/* The programs, found once. */
+/* The programs, found once; of QEMU also what it can do. */
+int engine_qemu(struct engine *e, enum arch arch, const char **ret, struct qemu_traits *ret_traits,
+		struct holos_error **err);
 int engine_qemu_img(struct engine *e, const char **ret, struct holos_error **err);
 /* Lock a file of the state directory; a wait is told and Ctrl-C ends it. */
 int engine_lock_file(struct engine *e, const char *rel, const char *name, uint64_t wait_ns,

@@ -459,18 +459,44 @@ static void fill_launch(struct prepare *p, const struct plan_vm *vm,
 	live_fill(vm, l);
 }
 
-bool prepare_wants_uefi(const struct plan_vm *vm, const struct instance_record *rec)
+enum boot_firmware prepare_firmware_kind(enum arch arch, const struct plan_vm *vm,
+					 const struct instance_record *rec)
 {
-	if (rec == NULL || rec->spec == NULL)
-		return vm->service->vm.uefi;
-	return jsonx_bool(jsonx_obj(jsonx_obj(rec->spec, "recreate"), "vm"), "uefi", false);
+	struct json_object *made =
+		rec != NULL ? jsonx_obj(jsonx_obj(rec->spec, "recreate"), "vm") : NULL;
+	bool known = rec != NULL && rec->spec != NULL;
+	const struct vm_spec *vs = &vm->service->vm;
+
+	if (known ? jsonx_bool(made, "secure_boot", false) : vs->secure_boot)
+		return BOOT_SECURE;
+	if (arch != ARCH_X86_64 || (known ? jsonx_bool(made, "uefi", false) : vs->uefi))
+		return BOOT_UEFI;
+	return BOOT_BIOS;
 }
 
-static int uefi_vars(struct prepare *p, int dir, struct holos_error **err)
+/* The VM's own copy of the firmware's variables, made with its first start. */
+static int uefi_vars(const struct firmware *f, int dir, struct holos_error **err)
 {
 	if (fs_exists(dir, NVRAM_FILE))
 		return 0;
-	return fs_copy(AT_FDCWD, p->firmware.vars, dir, NVRAM_FILE, 0600, err);
+	return fs_copy(AT_FDCWD, f->vars, dir, NVRAM_FILE, 0600, err);
+}
+
+static int add_firmware(const struct prepare *p, const struct plan_vm *vm,
+			const struct instance_record *rec, const char *nvram, int dirfd,
+			struct plan_argv_input *in, struct holos_error **err)
+{
+	enum boot_firmware kind = prepare_firmware_kind(p->arch, vm, rec);
+	const struct firmware *f = kind == BOOT_SECURE ? &p->secure_firmware : &p->firmware;
+
+	if (kind == BOOT_BIOS)
+		return 0;
+	in->firmware_code = f->code;
+	in->firmware_code_format = f->code_format;
+	in->firmware_vars = nvram;
+	in->firmware_vars_format = f->vars_format;
+	in->smm = f->smm;
+	return uefi_vars(f, dirfd, err);
 }
 
 /* The record, for good; and what is new becomes an instance: all that makes it one
@@ -505,9 +531,9 @@ static int build_launch(struct prepare *p, const struct plan_vm *vm, struct inst
 				      .program = p->qemu,
 				      .uuid = rec->uuid,
 				      .dir = dir,
-				      .kvm = vm->service->vm.accel == ACCEL_AUTO
-						     ? p->kvm
-						     : vm->service->vm.accel == ACCEL_KVM,
+				      .arch = p->arch,
+				      .kvm = prepare_uses_kvm(p, vm->service),
+				      .no_pvpanic = !p->traits.pvpanic,
 				      .root_user = geteuid() == 0,
 				      .root = rec->root,
 				      .root_format = rec->root_format,
@@ -518,11 +544,9 @@ static int build_launch(struct prepare *p, const struct plan_vm *vm, struct inst
 	int r = nics_plan(p, vm, rec, dir, &nics, err);
 
 	in.nics = nics.args;
-	if (r == 0 && prepare_wants_uefi(vm, rec)) {
-		in.firmware_code = p->firmware.code;
-		in.firmware_vars = nvram;
-		r = uefi_vars(p, dirfd, err);
-	} else if (r == 0 && rec->base != NULL && rec->base_ident == NULL) {
+	if (r == 0)
+		r = add_firmware(p, vm, rec, nvram, dirfd, &in, err);
+	if (r == 0 && rec->base != NULL && rec->base_ident == NULL) {
 		r = images_read_boot(rec->base, &boot, err);
 		in.kernel = boot.kernel;
 		in.initrd = boot.initrd;

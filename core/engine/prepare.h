@@ -8,8 +8,10 @@
 #include <engine/images.h>
 #include <engine/ports.h>
 #include <plan/plan.h>
+#include <vm/accel.h>
 #include <vm/disk.h>
 #include <vm/firmware.h>
+#include <vm/program.h>
 
 /* What all VMs of one `up` share. */
 struct prepare {
@@ -17,13 +19,16 @@ struct prepare {
 	const struct project *project;
 	const struct plan *plan;
 	const char *project_id;
-	char *qemu; /* program */
-	bool kvm;
+	enum arch arch;
+	const char *qemu; /* program; the engine's */
+	struct qemu_traits traits;
+	struct accel_choice accel;
 	char *project_key; /* public line */
 	struct disk_set *disks;
 	struct ports *ports;
-	struct firmware firmware;  /* filled in when some VM boots by UEFI */
-	struct json_object *hosts; /* of the last seed, for plan_shares_hosts() */
+	struct firmware firmware;           /* filled in when some VM boots by UEFI */
+	struct firmware secure_firmware;    /* the same with secure boot */
+	struct json_object *hosts;          /* of the last seed, for plan_shares_hosts() */
 	const struct plan_vm *hosts_of;
 	const struct service *nics_checked; /* replicas differ in nothing a driver refuses */
 };
@@ -63,9 +68,15 @@ int prepare_check_root(const struct instance_record *rec, const char *due, int d
 int prepare_launch(struct prepare *p, const struct plan_vm *vm, struct instance_record *rec,
 		   struct holos_error **err);
 
-/* Does it boot by UEFI?  A root disk is for one firmware: that for which it was
- * made (rec), whatever the file says since; rec NULL: it is to be made. */
-bool prepare_wants_uefi(const struct plan_vm *vm, const struct instance_record *rec);
+enum boot_firmware { BOOT_BIOS, BOOT_UEFI, BOOT_SECURE };
+
+/* By what it boots.  A root disk is for one firmware: that for which it was made
+ * (rec), whatever the file says since; rec NULL: it is to be made.  aarch64 has
+ * UEFI alone. */
+enum boot_firmware prepare_firmware_kind(enum arch arch, const struct plan_vm *vm,
+					 const struct instance_record *rec);
+/* Does a VM of this service run by KVM?  uphost.c has checked that it can. */
+bool prepare_uses_kvm(const struct prepare *p, const struct service *s);
 
 /* Milliseconds since 1970: when a seed, or what follows it, was made. */
 int64_t prepare_made_at(void);

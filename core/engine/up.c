@@ -275,7 +275,7 @@ static void finish(struct up *u)
 	disk_set_destroy(u->prepare.disks);
 	firmware_finish(&u->prepare.firmware);
 	json_object_put(u->prepare.hosts);
-	free(u->prepare.qemu);
+	firmware_finish(&u->prepare.secure_firmware);
 	free(u->prepare.project_key);
 	project_record_destroy(u->rec);
 	project_status_destroy(u->was);

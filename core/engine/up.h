@@ -6,6 +6,7 @@
  *   updecide.c  what is to be done with each VM
  *   upask.c     what that would destroy, and whether it may
  *   upcheck.c   whether it can be done
+ *   uphost.c    what this host offers for it
  *   upplan.c    `up --dry-run`: all of the above, told
  *   upremove.c  VMs that the file does not want any more
  *   upgraph.c   the graph of dependencies, run
@@ -141,6 +142,10 @@ int up_check_host(struct up *u, struct holos_error **err);
 /* The images of what is to be created, made where the store lacks them (but not
  * by a dry run). */
 int up_obtain_images(struct up *u, struct holos_error **err);
+/* QEMU, accelerator, firmware (uphost.c). */
+int up_check_offers(struct up *u, struct holos_error **err);
+/* The PCI devices that VMs are given (devices.c): all that keeps them from it. */
+int up_check_devices(struct up *u, struct holos_error **err);
 /* Room in the state directory. */
 int up_check_space(struct up *u, struct holos_error **err);
 /* Does `holder`, when it runs, hold a fixed port that v is to have? */

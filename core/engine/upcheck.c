@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0
  *
  * upcheck.c - can it be done?  Everything of an `up` that can be found out in
- * advance: limits, programs, plugins and their options, ports, disks, room; images
- * are upimages.c's.  Nothing was stopped, made or destroyed when this says no.
+ * advance: limits, plugins and their options, ports, disks, room; what
+ * the host offers is uphost.c's, images are upimages.c's.  Nothing was stopped, made or destroyed
+ * when this says no.
  */
 #include <base/alloc.h>
 #include <base/fs.h>
@@ -12,7 +13,6 @@
 #include <engine/up.h>
 #include <engine/volumes.h>
 #include <plugin/registry.h>
-#include <vm/program.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -249,22 +249,6 @@ static int check_plugins(struct up *u, struct holos_error **err)
 	return r == 0 ? check_project_plugins(u->project, engine_registry(u->e), err) : r;
 }
 
-static int choose_accel(struct up *u, struct holos_error **err)
-{
-	struct accel_choice accel;
-	int r = accel_choose(&accel, err);
-
-	if (r < 0)
-		return r;
-	u->prepare.kvm = accel.kind == ACCEL_USE_KVM;
-	if (accel.warn) {
-		engine_warn(u->e, "KVM is not used: %s; VMs run by emulation (TCG), slowly%s%s",
-			    accel.probe.reason, accel.probe.remedy != NULL ? "; " : "",
-			    accel.probe.remedy != NULL ? accel.probe.remedy : "");
-	}
-	return 0;
-}
-
 /* What a record holds, and QEMU can take. */
 static int check_limits(struct up *u, struct holos_error **err)
 {
@@ -306,38 +290,26 @@ static int check_paths(struct up *u, struct holos_error **err)
 
 int up_check_host(struct up *u, struct holos_error **err)
 {
-	bool any = false, uefi = false;
-	const char *qemu_img;
+	bool any = false;
 	int r;
 
-	for (size_t i = 0; i < u->n; i++) {
-		const struct up_vm *v = &u->vms[i];
-
-		any = any || up_starts(v);
-		uefi = uefi || (up_starts(v) &&
-				prepare_wants_uefi(v->plan, up_creates(v) || v->status == NULL
-								    ? NULL
-								    : v->status->rec));
-	}
+	for (size_t i = 0; i < u->n; i++)
+		any = any || up_starts(&u->vms[i]);
 	r = check_limits(u, err);
 	if (r == 0)
 		r = check_paths(u, err);
 	if (r < 0 || !any)
 		return r;
-	r = program_find_qemu(&u->prepare.qemu, err);
-	if (r == 0)
-		r = engine_qemu_img(u->e, &qemu_img, err);
+	r = up_check_offers(u, err);
 	if (r == 0)
 		r = check_plugins(u, err);
-	if (r == 0 && uefi)
-		r = firmware_find(&u->prepare.firmware, err);
+	if (r == 0)
+		r = up_check_devices(u, err);
 	if (r == 0)
 		r = check_ports(u, err);
 	if (r == 0)
 		r = check_volumes(u, err);
 	if (r == 0)
 		r = check_starts(u, err);
-	if (r == 0)
-		r = choose_accel(u, err);
 	return r;
 }

@@ -45,26 +45,36 @@ static void add(struct strv *v, const char *option, const char *value)
 static void add_machine(const struct plan_argv_input *in, struct strv *v)
 {
 	const struct vm_spec *vm = &in->vm->service->vm;
-	const char *machine = vm->machine != NULL ? vm->machine : "q35";
+	/* The newest interrupt controller that the accelerator has: it is for 8 CPUs
+	 * and less otherwise. */
+	const char *usual = in->arch == ARCH_AARCH64 ? "virt,gic-version=max" : "q35";
+	const char *machine = vm->machine != NULL ? vm->machine : usual;
+	/* Pointer authentication by its real algorithm takes half of TCG's time. */
+	const char *max = in->arch == ARCH_AARCH64 ? "max,pauth-impdef=on" : "max";
+	const char *smm = in->smm ? ",smm=on" : "";
 	const char *cpu = vm->cpu_model;
-	_cleanup_(freep) char *max = NULL;
+	_cleanup_(freep) char *emulated = NULL;
 
 	add(v, "-name", in->vm->name);
 	add(v, "-uuid", in->uuid);
 	if (in->kvm) {
 		strv_add(v, "-enable-kvm");
 		strv_add(v, "-machine");
-		strv_addf(v, "%s,accel=kvm%s", machine,
-			  in->vm->service->n_devices != 0 ? ",kernel-irqchip=on" : "");
+		strv_addf(v, "%s,accel=kvm%s%s", machine,
+			  in->vm->service->n_devices != 0 && in->arch == ARCH_X86_64
+				  ? ",kernel-irqchip=on"
+				  : "",
+			  smm);
 	} else {
-		add(v, "-machine", machine);
+		strv_add(v, "-machine");
+		strv_addf(v, "%s%s", machine, smm);
 		add(v, "-accel", "tcg,thread=multi");
 		/* "host" exists with KVM only; its flags do with both. */
 		if (cpu != NULL && strncmp(cpu, "host", 4) == 0 &&
 		    (cpu[4] == '\0' || cpu[4] == ','))
-			cpu = max = xasprintf("max%s", cpu + 4);
+			cpu = emulated = xasprintf("%s%s", max, cpu + 4);
 	}
-	add(v, "-cpu", cpu != NULL ? cpu : in->kvm ? "host" : "max");
+	add(v, "-cpu", cpu != NULL ? cpu : in->kvm ? "host" : max);
 	strv_add(v, "-smp");
 	strv_addf(v, "%u", vm->vcpu);
 	strv_add(v, "-m");
@@ -96,9 +106,17 @@ static void add_consoles(const struct plan_argv_input *in, struct strv *v)
 static void add_root(const struct plan_argv_input *in, struct strv *v)
 {
 	if (in->firmware_code != NULL) {
-		add_path(v, "-drive", "if=pflash,format=raw,readonly=on,file=", NULL,
-			 in->firmware_code, "");
-		add_path(v, "-drive", "if=pflash,format=raw,file=", NULL, in->firmware_vars, "");
+		_cleanup_(freep) char *code = xasprintf("if=pflash,format=%s,readonly=on,file=",
+							in->firmware_code_format);
+		_cleanup_(freep) char *vars =
+			xasprintf("if=pflash,format=%s,file=", in->firmware_vars_format);
+
+		add_path(v, "-drive", code, NULL, in->firmware_code, "");
+		add_path(v, "-drive", vars, NULL, in->firmware_vars, "");
+		if (in->smm) /* else the guest could write the keys; S3 does not go with it */
+			add(v, "-global", "driver=cfi.pflash01,property=secure,value=on");
+		if (in->smm)
+			add(v, "-global", "ICH9-LPC.disable_s3=1");
 	}
 	if (in->kernel != NULL) {
 		add(v, "-kernel", in->kernel);
@@ -186,10 +204,11 @@ void plan_argv(const struct plan_argv_input *in, struct strv *ret)
 	add_consoles(in, ret);                 /* 6, 7 */
 	add(ret, "-device", "virtio-rng-pci"); /* 8 */
 	add(ret, "-device", "virtio-balloon-pci");
-	add(ret, "-device", "pvpanic-pci"); /* the guest's kernel tells of its panic */
-	add_root(in, ret);                  /* 9, 10 */
-	add_nics(in, ret);                  /* 11, 12 */
-	if (in->seed != NULL)               /* 13 */
+	if (!in->no_pvpanic)
+		add(ret, "-device", "pvpanic-pci"); /* the guest's kernel tells of its panic */
+	add_root(in, ret);                          /* 9, 10 */
+	add_nics(in, ret);                          /* 11, 12 */
+	if (in->seed != NULL)                       /* 13 */
 		add_path(ret, "-drive", "if=virtio,media=cdrom,readonly=on,format=raw,file=", NULL,
 			 in->seed, "");
 	if (in->context != NULL) {

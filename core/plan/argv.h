@@ -6,6 +6,7 @@
 #ifndef PLAN_ARGV_H
 #define PLAN_ARGV_H
 
+#include <base/arch.h>
 #include <base/strv.h>
 #include <plan/plan.h>
 
@@ -26,7 +27,8 @@ struct plan_argv_input {
 	const struct plan_vm *vm;
 	const char *program; /* becomes argv[0] */
 	const char *uuid;
-	const char *dir;  /* the instance's directory: sockets, logs */
+	const char *dir; /* the instance's directory: sockets, logs */
+	enum arch arch;
 	bool kvm;         /* else TCG */
 	bool root_user;   /* holos runs as root: shares map ownership */
 	const char *root; /* root disk and its format */
@@ -36,6 +38,9 @@ struct plan_argv_input {
 	/* Direct boot, all or none. */
 	const char *kernel, *initrd, *cmdline;
 	const char *firmware_code, *firmware_vars; /* UEFI, both or none */
+	const char *firmware_code_format, *firmware_vars_format;
+	bool smm;        /* the firmware's code alone writes its variables: secure boot */
+	bool no_pvpanic; /* this QEMU lacks the device */
 	/* What the network plugins said, one vector per NIC of vm. */
 	const struct strv *nics;
 	const struct plan_disk *volumes;

@@ -10,6 +10,7 @@
 #include <base/cleanup.h>
 #include <base/clock.h>
 #include <vm/accel.h>
+#include <vm/hostpath.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -281,22 +282,39 @@ void kvm_probe_device(const char *path, struct kvm_probe *ret)
 
 void kvm_probe(struct kvm_probe *ret)
 {
-	kvm_probe_device("/dev/kvm", ret);
+	_cleanup_(freep) char *path = host_path("/dev/kvm");
+
+	kvm_probe_device(path, ret);
 }
 
-int accel_choose(struct accel_choice *ret, struct holos_error **err)
+bool kvm_is_usable(const struct kvm_probe *p)
+{
+	return p->verdict == KVM_IS_GOOD || p->verdict == KVM_IS_EMULATED;
+}
+
+static void probe_for(enum arch arch, struct accel_choice *c)
+{
+	c->probed = true;
+	if (arch_is_native(arch)) {
+		kvm_probe(&c->probe);
+		return;
+	}
+	judge(&c->probe, KVM_IS_ABSENT, 0);
+	c->probe.reason = "KVM runs guests of the host's own architecture only";
+	c->probe.remedy = "unset HOLOS_ARCH";
+}
+
+int accel_choose(enum arch arch, struct accel_choice *ret, struct holos_error **err)
 {
 	const char *wish = getenv("HOLOS_ACCEL");
 	struct accel_choice c = { .kind = ACCEL_USE_TCG };
 
 	if (wish == NULL || *wish == '\0' || strcmp(wish, "auto") == 0) {
-		kvm_probe(&c.probe);
-		c.probed = true;
+		probe_for(arch, &c);
 		c.warn = c.probe.verdict != KVM_IS_GOOD;
 		c.kind = c.warn ? ACCEL_USE_TCG : ACCEL_USE_KVM;
 	} else if (strcmp(wish, "kvm") == 0) {
-		kvm_probe(&c.probe);
-		c.probed = true;
+		probe_for(arch, &c);
 		c.forced = true;
 		c.kind = ACCEL_USE_KVM;
 	} else if (strcmp(wish, "tcg") == 0) {

@@ -5,9 +5,8 @@
 #ifndef VM_ACCEL_H
 #define VM_ACCEL_H
 
-#include <base/error.h>
+#include <base/arch.h>
 
-#include <stdbool.h>
 #include <stdint.h>
 
 enum kvm_verdict {
@@ -40,15 +39,17 @@ enum accel_kind { ACCEL_USE_KVM, ACCEL_USE_TCG };
 
 struct accel_choice {
 	enum accel_kind kind;
-	bool forced; /* HOLOS_ACCEL or the caller's wish decided */
+	bool forced; /* HOLOS_ACCEL decided, over whatever a file says */
 	bool warn;   /* TCG because KVM does not do: say why, once */
 	bool probed; /* probe is filled in */
 	struct kvm_probe probe;
 };
 
 /* What HOLOS_ACCEL (kvm, tcg, auto or unset; anything else is ERR_USAGE) says,
- * else the probe.  Forced kvm does not fail here: the probe tells whether it
- * can work. */
-int accel_choose(struct accel_choice *ret, struct holos_error **err);
+ * else the probe.  Guests of another architecture than the host's are always
+ * emulated.  Forced kvm does not fail here: the probe tells whether it can work. */
+int accel_choose(enum arch arch, struct accel_choice *ret, struct holos_error **err);
+/* Would QEMU start with it?  An emulated KVM is slow, and does. */
+bool kvm_is_usable(const struct kvm_probe *p);
 
 #endif

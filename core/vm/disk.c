@@ -14,6 +14,7 @@
 #include <base/strbuf.h>
 #include <base/strv.h>
 #include <vm/disk.h>
+#include <vm/packages.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -55,9 +56,10 @@ int disk_find_qemu_img(char **ret, struct holos_error **err)
 		error_set(err, ERR_HOST, "HOLOS_QEMU_IMG names %s, which is no program", name);
 		error_hint(err, "set it to an executable file, or unset it");
 	} else {
+		_cleanup_(freep) char *command = packages_command(NEED_QEMU_IMG, ARCH_X86_64);
+
 		error_set(err, ERR_HOST, "cannot find qemu-img in PATH");
-		error_hint(err, "install it (Debian: apt install qemu-utils), or set "
-				"HOLOS_QEMU_IMG");
+		error_hint(err, "%s, or set HOLOS_QEMU_IMG", command);
 	}
 	return -ERR_HOST;
 }

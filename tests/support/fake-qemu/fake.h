@@ -10,6 +10,9 @@
  *                       the open descriptors above 2.
  *   FAKE_QEMU_BEHAVIOR  directory of NAME.conf (by VM name) or default.conf,
  *                       read at each start; its keys: behavior.c.
+ *   FAKE_QEMU_VERSION   "5.2.0": what -qmp stdio says of itself (7.2.22)
+ *   FAKE_QEMU_LACKS     "sandbox,vfio-pci": what it was built without
+ *   FAKE_QEMU_PROBED    file that gets one line per run of -qmp stdio
  * The argument vector also goes to argv.json beside the QMP socket, one JSON
  * array per start.
  *
@@ -102,6 +105,10 @@ struct fake {
 	bool powering_down; /* the guest felt the button */
 	bool counting;      /* the *_after_ms of its orders */
 };
+
+/* probe.c: -qmp stdio without a VM: what can this QEMU do? */
+bool probe_is_meant(int argc, char **argv);
+int probe_answer(void);
 
 /* args.c: the command line. */
 int args_parse(struct fake *f); /* 0, or the exit status */

@@ -38,6 +38,8 @@ int main(int argc, char **argv)
 		     "Copyright (c) 2003-2022 Fabrice Bellard and the QEMU Project developers");
 		return 0;
 	}
+	if (probe_is_meant(argc, argv))
+		return probe_answer();
 	setrlimit(RLIMIT_CORE, &no_core);
 	status = args_parse(&f);
 	if (status || is_help(&f))

@@ -42,7 +42,8 @@ static const char everything[] =
 
 static const struct {
 	const char *golden, *yaml;
-	bool kvm, root_user, uefi, direct, seed, volumes;
+	enum arch arch;
+	bool kvm, root_user, uefi, smm, direct, seed, volumes, no_pvpanic;
 	const char *dir;
 } cases[] = {
 	{ .golden = "argv/kvm.txt",
@@ -67,6 +68,30 @@ static const struct {
 		  "    volumes: [\"/data:/srv\"]\n",
 	  .root_user = true,
 	  .direct = true,
+	  .dir = "/state/web-0" },
+	{ .golden = "argv/secure-boot.txt",
+	  .yaml = "name: demo\n"
+		  "services:\n"
+		  "  web: {image: \"micro:1\", vm: {secure_boot: true}}\n",
+	  .kvm = true,
+	  .uefi = true,
+	  .smm = true,
+	  .dir = "/state/web-0" },
+	{ .golden = "argv/aarch64-tcg.txt",
+	  .yaml = "name: demo\n"
+		  "services:\n"
+		  "  web: {image: \"micro:1\", devices: [{pci: \"0000:01:00.0\"}]}\n",
+	  .arch = ARCH_AARCH64,
+	  .uefi = true,
+	  .no_pvpanic = true,
+	  .dir = "/state/web-0" },
+	{ .golden = "argv/aarch64-kvm.txt",
+	  .yaml = "name: demo\n"
+		  "services:\n"
+		  "  web: {image: \"micro:1\", devices: [{pci: \"0000:01:00.0\"}]}\n",
+	  .arch = ARCH_AARCH64,
+	  .kvm = true,
+	  .uefi = true,
 	  .dir = "/state/web-0" },
 };
 
@@ -102,7 +127,10 @@ START_TEST(golden)
 				      .program = "/usr/bin/qemu-system-x86_64",
 				      .uuid = UUID,
 				      .dir = cases[_i].dir,
+				      .arch = cases[_i].arch,
 				      .kvm = cases[_i].kvm,
+				      .smm = cases[_i].smm,
+				      .no_pvpanic = cases[_i].no_pvpanic,
 				      .root_user = cases[_i].root_user,
 				      .root = root,
 				      .root_format = "qcow2",
@@ -114,6 +142,8 @@ START_TEST(golden)
 	add_nic(&nics[2], "socket,id=net2,mcast=239.4.5.6:12000,localaddr=127.0.0.1");
 	if (cases[_i].uefi) {
 		in.firmware_code = "/usr/share/OVMF/CODE,4M.fd";
+		in.firmware_code_format = cases[_i].smm ? "qcow2" : "raw";
+		in.firmware_vars_format = "raw";
 		in.firmware_vars = "/state/with,comma/web-0/OVMF_VARS.fd";
 	}
 	if (cases[_i].direct) {
