@@ -6,6 +6,7 @@
  *   updecide.c  what is to be done with each VM
  *   upask.c     what that would destroy, and whether it may
  *   upcheck.c   whether it can be done
+ *   refusal.c   why QEMU did not start
  *   uphost.c    what this host offers for it
  *   upplan.c    `up --dry-run`: all of the above, told
  *   upremove.c  VMs that the file does not want any more
@@ -150,6 +151,12 @@ int up_check_devices(struct up *u, struct holos_error **err);
 int up_check_space(struct up *u, struct holos_error **err);
 /* Does `holder`, when it runs, hold a fixed port that v is to have? */
 bool up_holds_port_of(const struct up_vm *holder, const struct up_vm *v);
+
+/* ---- refusal.c */
+
+/* QEMU refused to start with these words: where in the file is what it means?  The
+ * caller frees; NULL: that cannot be told. */
+char *up_refusal_hint(const struct service *s, const char *said);
 
 /* ---- upplan.c */
 

@@ -180,7 +180,9 @@ static void made_room(struct up_vm *v)
 /* The VM is down: was that its purpose, our wish, or a failure? */
 static void is_down(struct up_vm *v, const struct vm_record *vm)
 {
+	_cleanup_(error_destroyp) struct holos_error *why = NULL;
 	_cleanup_(freep) char *text = NULL;
+	_cleanup_(freep) char *hint = NULL;
 
 	/* Kept, and stopped by somebody in the moment we took hold of it. */
 	bool stopped = v->phase == UP_STARTING && up_keeps(v) && vm->exit.cause == VM_EXIT_STOPPED;
@@ -209,7 +211,12 @@ static void is_down(struct up_vm *v, const struct vm_record *vm)
 		return;
 	}
 	text = vm_exit_describe(&vm->exit);
-	up_fail_with(v, ERR_START, text);
+	error_set(&why, ERR_START, "%s", text);
+	if (v->phase == UP_STARTING && vm->exit.cause == VM_EXIT_QEMU && vm->exit.message != NULL)
+		hint = up_refusal_hint(v->plan->service, vm->exit.message);
+	if (hint != NULL)
+		error_hint(&why, "%s", hint);
+	up_fail(v, &why);
 }
 
 /* Its monitor chose again what somebody took while QEMU started. */

@@ -288,14 +288,41 @@ void qemu_finish(struct monitor *m)
 	child_forget(&q->child);
 }
 
+/* Behind "qemu-system-x86_64: ", with which QEMU begins its messages; NULL: another line,
+ * or only a warning. */
+static char *after_prefix(char *line)
+{
+	size_t n = strcspn(line, ": \n");
+
+	if (strncmp(line, "qemu-", 5) != 0 || strncmp(line + n, ": ", 2) != 0 ||
+	    strncmp(line + n + 2, "warning: ", 9) == 0)
+		return NULL;
+	return line + n + 2;
+}
+
+/* Of the text at the end of the log the last message, with the lines that QEMU adds to it
+ * ("Use -machine help to list ..."); without a message the last line. */
+static char *last_message(char *text)
+{
+	char *found = NULL, *last = text;
+
+	for (char *line = text; line != NULL; line = strchr(line, '\n')) {
+		line += *line == '\n' ? 1 : 0;
+		last = line;
+		if (after_prefix(line) != NULL)
+			found = after_prefix(line);
+	}
+	return found != NULL ? found : last;
+}
+
 char *qemu_last_line(struct monitor *m)
 {
 	_cleanup_(closep) int fd = openat(m->dirfd, LOG_FILE, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_(strbuf_finish) struct strbuf words = STRBUF_INIT;
 	char buf[LOG_TAIL + 1];
 	struct stat st;
 	off_t from;
 	ssize_t n;
-	char *line;
 
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return NULL;
@@ -308,15 +335,15 @@ char *qemu_last_line(struct monitor *m)
 	if (n <= 0)
 		return NULL;
 	buf[n] = '\0';
-	line = strrchr(buf, '\n');
-	line = line != NULL ? line + 1 : buf;
-	if (strncmp(line, "qemu-system-", 12) == 0 && strstr(line, ": ") != NULL)
-		line = strstr(line, ": ") + 2;
-	for (char *p = line; *p != '\0'; p++) {
-		if ((unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f)
-			*p = '?';
+	for (const char *p = last_message(buf); *p != '\0' && words.len < LAST_LINE_MAX; p++) {
+		if (*p == '\n')
+			strbuf_adds(&words, "; ");
+		else
+			strbuf_addc(&words, (unsigned char)*p < 0x20 || (unsigned char)*p >= 0x7f
+						    ? '?'
+						    : *p);
 	}
-	return xstrndup(line, LAST_LINE_MAX);
+	return strbuf_steal(&words);
 }
 
 /* The end as the kernel told it. */

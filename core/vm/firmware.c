@@ -104,10 +104,13 @@ int firmware_find(enum arch arch, bool secure, struct firmware *ret, struct holo
 
 	if (has_code && has_vars)
 		return from_environment(code, vars, secure && arch == ARCH_X86_64, ret, err);
-	if (has_code || has_vars)
-		return error_set(err, ERR_HOST, "%s is set and %s is not: set both, or neither",
-				 has_code ? "HOLOS_OVMF_CODE" : "HOLOS_OVMF_VARS",
-				 has_code ? "HOLOS_OVMF_VARS" : "HOLOS_OVMF_CODE");
+	if (has_code || has_vars) {
+		error_set(err, ERR_HOST, "%s is set and %s is not",
+			  has_code ? "HOLOS_OVMF_CODE" : "HOLOS_OVMF_VARS",
+			  has_code ? "HOLOS_OVMF_VARS" : "HOLOS_OVMF_CODE");
+		error_hint(err, "set both, or neither");
+		return -ERR_HOST;
+	}
 	if (from_known_places(arch, secure, ret) || firmware_from_descriptors(arch, secure, ret))
 		return 0;
 	command = packages_command(NEED_FIRMWARE, arch);
