@@ -249,7 +249,7 @@ int verb_doctor(const struct verb *v, int argc, char **argv, struct holos_error 
 const struct verb entry_doctor = {
 	.name = "doctor",
 	.operands = "",
-	.summary = "check what this host needs to run VMs, and say how to mend it",
+	.summary = "check this host, and say how to mend what is amiss",
 	.run = verb_doctor,
 	.group = GROUP_HOST,
 	.more = "Where there is a compose file, its devices and memory are looked at as well. The exit "
