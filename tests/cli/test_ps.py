@@ -77,7 +77,7 @@ class TableTest(Base):
         self.assertEqual(rows["web-1"]["ADDRESS"], "10.10.0.4")
 
     def test_exit_status_of_qemu(self):
-        self.behave("web-0", die_after_ms=50, die_status=3)
+        self.behave("web-0", die_after_ms=1500, die_status=3)
         self.ok("restart", "web-0")
         self.wait_status("demo", "web-0", "failed")
         self.assertIn("status 3", self.rows("-a")[1]["NOTES"])
