@@ -28,13 +28,12 @@ class UefiTest(DebianTest):
                 cloud_init: {user: debian}
             volumes: {data: {size: 64M}}
             """)
-        self.wait_up("up")
-        self.wait_for(lambda: "holos: build failed" in self.console("box-0"), "its end", WAIT)
-        log = self.console("box-0").replace("\r", "")
-        self.assertIn("holos: error: Dockerfile line 3: RUN echo \"what it said\"; cat /srv/nothing: "
-                      "exited with status 1\n", log)
-        self.assertIn("holos: output: what it said\n", log)
-        self.assertIn("holos: output: cat: /srv/nothing: No such file or directory\n", log)
+        result = self.fails(holostest.TIMEOUT, "up", "--wait", "--wait-timeout", f"{WAIT}s",
+                            timeout=WAIT + 60)
+        self.assertRegex(result.err, "provisioning failed: Dockerfile line 3: RUN echo .*: "
+                         "exited with status 1")
+        self.assertIn("what it said\n", result.err)
+        self.assertIn("cat: /srv/nothing: No such file or directory\n", result.err)
         self.assertEqual(self.lines("ls -d /sys/firmware/efi; ls /srv; findmnt -no FSTYPE /srv/data"),
                          ["/sys/firmware/efi", "data", "first", "ext4"])
 
