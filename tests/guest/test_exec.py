@@ -50,7 +50,7 @@ class ExecTest(GuestTest):
         t.expect("Stopped", 60)
         t.type("kill -9 %1; wait; echo en''ded\n")
         t.expect("ended", 60)
-        t.type("exit 6\n")
+        t.type("exit 6\nexit 6\n")  # ash may still warn of a stopped job the first time
         t.finish(6, 60)
 
     def trees(self):
@@ -73,7 +73,7 @@ class ExecTest(GuestTest):
         self.ok("cp", "box-0:tree/.", "back")
         self.assertEqual(self.look("tree"), self.look("back"))
         self.fails(holostest.FAILED, "cp", "tree/run", "box-0:/etc/",
-                   match="box-0: tar: .*run: Permission denied")
+                   match="box-0: tar: .*run.*: Permission denied")
 
     def look(self, name):
         top = os.path.join(self.work, name)
