@@ -4,6 +4,7 @@ never signalled, the dead do not run, and the time of day decides nothing.
 
 A point is CASE/ROUND/CHOICE."""
 
+import contextlib
 import json
 import os
 import random
@@ -69,7 +70,8 @@ def kill_named(world, *programs):
     while (found := [p for name in programs for p in world.named(name)]) \
             and time.monotonic() < end:
         for pid in found:
-            os.kill(pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it ended by itself
+                os.kill(pid, signal.SIGKILL)
         time.sleep(0.002)
 
 

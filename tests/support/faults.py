@@ -375,8 +375,8 @@ class World:
                 raise Problem(f"{n} times {program} for {len(wanted)} VMs")
 
     # What `down` leaves on purpose.
-    KEPT = re.compile(r"locks/[^/]+\.lock|ssh/[^/]+/id_ed25519(\.pub)?|images/(index\.json|\.use|\.make|\.lock|sha256-.*)"
-                      r"|volumes/demo/data\.(qcow2|json)")
+    KEPT = re.compile(r"locks/[^/]+\.lock|ssh/[^/]+/id_ed25519(\.pub)?|images/(index\.json|\.states/[0-9a-f]{32}|\.use|\.make|\.lock|sha256-.*)"
+                      r"|volumes/demo/data\.(qcow2|json)|cache/qemu-[0-9a-f]+\.json")
 
     def check_gone(self, volumes=False):
         end = time.monotonic() + SETTLE_SECONDS
