@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0
  * Opening what a document names below a directory; compiled into whoever includes
- * it, and not part of the ABI.  Linux. */
+ * it, and not part of the ABI.  Linux with _GNU_SOURCE (O_PATH, syscall); nothing
+ * is declared elsewhere. */
 #ifndef HOLOS_BENEATH_H
 #define HOLOS_BENEATH_H
+#if defined(__linux__) && defined(_GNU_SOURCE)
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -57,4 +59,5 @@ static inline int holos_open_beneath(int dir, const char *path, int flags)
 		return holos_open_parts(dir, path, flags);
 	return (int)fd;
 }
+#endif
 #endif
