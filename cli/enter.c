@@ -10,8 +10,15 @@
 #include <enter.h>
 #include <guest/dial.h>
 #include <guest/guest.h>
+#include <guest/terminal.h>
 
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/signalfd.h>
+#include <sys/time.h>
+#include <unistd.h>
 
 #define WAIT_DEFAULT (60 * NS_PER_S)
 /* A server that answers within this time is not spoken of. */
@@ -111,14 +118,74 @@ int enter_running(const struct enter_target *t, struct holos_error **err)
 	return -ERR_FAILED;
 }
 
+/* ---- the wait ------------------------------------------------------------------- */
+
+/* A connection is not given up to say that it takes long: a signal says it. */
+static struct {
+	char text[160]; /* "": it was said */
+	struct sigaction before;
+} notice;
+
+static void notice_say(int sig)
+{
+	int saved = errno;
+
+	(void)sig;
+	(void)!write(STDERR_FILENO, notice.text, strlen(notice.text));
+	notice.text[0] = '\0';
+	errno = saved;
+}
+
+static void notice_set(const struct holos_guest *guest, uint64_t wait_ns)
+{
+	struct sigaction sa = { .sa_handler = notice_say, .sa_flags = SA_RESTART };
+	struct itimerval timer = { .it_value.tv_sec = QUIET_WAIT / NS_PER_S };
+	char text[32];
+
+	snprintf(notice.text, sizeof(notice.text),
+		 "waiting up to %s for sshd of %s on 127.0.0.1:%u ...\n",
+		 units_duration_text(wait_ns, text), guest->vm, guest->ssh_port);
+	sigaction(SIGALRM, &sa, &notice.before);
+	if (wait_ns > QUIET_WAIT)
+		setitimer(ITIMER_REAL, &timer, NULL);
+}
+
+static void notice_end(void)
+{
+	struct itimerval off = { { 0, 0 }, { 0, 0 } };
+
+	setitimer(ITIMER_REAL, &off, NULL);
+	sigaction(SIGALRM, &notice.before, NULL);
+}
+
+/* What ends the wait with a word: a descriptor that poll(2) tells of. */
+static int wait_signals(sigset_t *old)
+{
+	static const int ends[] = { SIGHUP, SIGINT, SIGTERM };
+	struct sigaction sa;
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	for (size_t i = 0; i < sizeof(ends) / sizeof(ends[0]); i++) {
+		if (sigaction(ends[i], NULL, &sa) == 0 && sa.sa_handler != SIG_IGN)
+			sigaddset(&set, ends[i]);
+	}
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd >= 0)
+		sigprocmask(SIG_BLOCK, &set, old);
+	return fd;
+}
+
 /* The first try: at once, when the guest is up.  1: worth another one. */
 static int try_once(const struct holos_guest *guest, const struct holos_ssh_module *m,
-		    uint64_t wait_ns, struct ssh_conn **ret, struct holos_error **err)
+		    uint64_t wait_ns, int cancel_fd, struct ssh_conn **ret,
+		    struct holos_error **err)
 {
 	uint64_t now = clock_now_ns();
 	uint64_t login = wait_ns > LOGIN_MIN ? wait_ns : LOGIN_MIN;
 	const struct guest_limits limits = {
-		now + (wait_ns != 0 && wait_ns < QUIET_WAIT ? wait_ns : QUIET_WAIT), -1
+		now + (wait_ns != 0 && wait_ns < QUIET_WAIT ? wait_ns : QUIET_WAIT), cancel_fd
 	};
 	_cleanup_(error_destroyp) struct holos_error *why = NULL;
 	holos_status st;
@@ -126,12 +193,35 @@ static int try_once(const struct holos_guest *guest, const struct holos_ssh_modu
 
 	st = guest_dial(guest, false, &limits, &fd, &why);
 	if (st == HOLOS_OK)
-		st = m->conn_open(guest, fd, now + login, -1, ret, &why);
+		st = m->conn_open(guest, fd, now + login, cancel_fd, ret, &why);
 	if (st == HOLOS_OK)
 		return 0;
 	if (st == HOLOS_E_UNREACHED && wait_ns != 0 && clock_now_ns() < now + wait_ns)
 		return 1;
 	return error_move(err, &why);
+}
+
+/* Until the guest lets us in, or somebody asks to end. */
+static int connect_within(const struct holos_guest *guest, const struct holos_ssh_module *m,
+			  uint64_t wait_ns, int cancel_fd, struct ssh_conn **ret,
+			  struct holos_error **err)
+{
+	uint64_t begun = clock_now_ns();
+	int r;
+
+	if (wait_ns != 0)
+		notice_set(guest, wait_ns);
+	r = try_once(guest, m, wait_ns, cancel_fd, ret, err);
+	if (r == 1) {
+		if (notice.text[0] != '\0')
+			notice_say(SIGALRM);
+		r = guest_wait_ssh(guest, begun + wait_ns, cancel_fd, ret, err) == HOLOS_OK
+			    ? 0
+			    : -ERR_FAILED;
+	}
+	if (wait_ns != 0)
+		notice_end();
+	return r < 0 && err != NULL && *err != NULL ? -(*err)->code : r;
 }
 
 int enter_connect(const struct state *s, const struct enter_target *t, const char *user,
@@ -154,8 +244,9 @@ int enter_connect(const struct state *s, const struct enter_target *t, const cha
 	};
 	const struct holos_ssh_module *m;
 	uint64_t wait_ns = WAIT_DEFAULT;
-	uint64_t begun = clock_now_ns();
-	char text[32];
+	_cleanup_(closep) int signals = -1;
+	struct ssh_conn *conn = NULL;
+	sigset_t old;
 	int r = 0;
 
 	if (rec->ssh_port == 0)
@@ -164,16 +255,21 @@ int enter_connect(const struct state *s, const struct enter_target *t, const cha
 		r = option_duration("wait", wait, &wait_ns, err);
 	if (r == 0)
 		r = guest_ssh_module(&m, err);
-	if (r == 0)
-		r = try_once(&guest, m, wait_ns, ret, err);
+	if (r < 0)
+		return r;
+	signals = wait_signals(&old);
+	if (signals < 0)
+		return error_sys(err, ERR_FAILED, errno, "cannot receive signals");
+	r = connect_within(&guest, m, wait_ns, signals, &conn, err);
+	/* Taken here, or it would end us when it is let through. */
+	if (terminal_signal(signals) != 0 && r == 0) {
+		m->conn_close(conn);
+		r = error_set(err, ERR_INTERRUPTED, "interrupted");
+	}
+	sigprocmask(SIG_SETMASK, &old, NULL);
 	if (r < 0)
 		return r;
 	*ret_module = m;
-	if (r == 0)
-		return 0;
-	fprintf(stderr, "waiting up to %s for sshd of %s on 127.0.0.1:%u ...\n",
-		units_duration_text(wait_ns, text), guest.vm, guest.ssh_port);
-	if (guest_wait_ssh(&guest, begun + wait_ns, -1, ret, err) == HOLOS_OK)
-		return 0;
-	return err != NULL && *err != NULL ? -(*err)->code : -ERR_FAILED;
+	*ret = conn;
+	return 0;
 }

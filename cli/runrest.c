@@ -53,6 +53,7 @@ int run_rest(const struct run_rest *o, struct holos_error **err)
 	static const char *const nothing[] = { NULL };
 	static const char *const instance[] = { "--wait=5m", "vm-0", NULL };
 	char *const none[] = { NULL };
+	bool interrupted;
 	int r = 0, removed = 0;
 
 	if (interrupt_asked()) /* when the VM ran just so */
@@ -62,9 +63,12 @@ int run_rest(const struct run_rest *o, struct holos_error **err)
 		r = call(&entry_exec, o, instance, o->command, err);
 	else if (r == 0 && o->remove)
 		r = call(&entry_wait, o, nothing, none, err);
-	if (o->remove && r != -ERR_INTERRUPTED)
-		removed = remove_vm(o, *err == NULL ? err : NULL);
+	/* A command's status may be any number: only an error is one of ours. */
+	interrupted = r == -ERR_INTERRUPTED && *err != NULL;
+	if (interrupted)
+		error_hint(err, "the VM runs: holos exec %s enters it, holos down %s removes it",
+			   o->project, o->project);
 	else if (o->remove)
-		error_hint(err, "it is still there: holos down %s removes it", o->project);
+		removed = remove_vm(o, *err == NULL ? err : NULL);
 	return r == 0 ? removed : r;
 }

@@ -3,6 +3,7 @@
 
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import unittest
@@ -74,11 +75,36 @@ class CommandTest(SshTest):
         result = self.fails(HOLOS, "exec", "-T", "web-0", "true", match=["refuses", "-u USER"])
         self.assertNotIn("waiting", result.err)
 
+    def test_one_that_accepts_and_says_nothing(self):
+        """It has a banner, and then goes to sleep: the wait is told nevertheless, and ends."""
+        self.up()
+        self.script("server", 'printf "SSH-2.0-x\\r\\n"\nexec sleep 30\n')
+        run = self.start("exec", "-T", "-w", "1h", "web-0", "true")
+        self.wait_for(lambda: "waiting up to 1h0m0s for sshd of web-0" in run.output()[1],
+                      "the wait is told")
+        run.interrupt()
+        self.assertEqual(run.finish().status, holostest.INTERRUPTED)
+        self.assertEqual(run.output()[1].count("waiting"), 1)
+
     def test_escapes_in_messages_are_harmless(self):
         self.up()
         self.script("server", 'printf "SSH-2.0-x\\r\\n\\033]0;owned\\007garbage\\r\\n"\n')
         result = self.fails(HOLOS, "exec", "-T", "-w", "0", "web-0", "true")
         self.assertNotIn("\x1b", result.err)
+
+
+class RemovedTest(SshTest):
+    """run --rm --exec, in a guest that answers."""
+
+    def test_removed_whatever_the_status_is(self):
+        """130 is the status of a shell in which Ctrl-C was pressed last, and ours as well."""
+        for status in 0, 1, 2, 5, 7, 125, 130:
+            with self.subTest(status=status):
+                result = self.holos("run", "--rm", "--exec", "--name", "demo", "--user", "tester",
+                                    self.image, "--", "sh", "-c", f"exit {status}", timeout=60)
+                self.assertEqual(result.status, status, result.err)
+                self.assertEqual(self.ps(), [])
+                shutil.rmtree(os.path.join(self.dir, "guest"))
 
 
 class StreamTest(SshTest):

@@ -198,9 +198,10 @@ class RemovedTest(FakeTest):
         self.wait_status("try", "vm-0", "running")
         self.assertIsNone(run.popen.poll())
         run.interrupt()
-        # By the signal itself while it connects, as exec does.
-        self.assertIn(run.popen.wait(20), (holostest.INTERRUPTED, -2))
-        self.assertEqual(run.output()[0], "")
+        self.assertEqual(run.popen.wait(20), holostest.INTERRUPTED)
+        out, err = run.output()
+        self.assertEqual(out, "")
+        self.assertIn("holos down try removes it", err)
         self.assertNotIn("runcmd", self.read(self.state, "runs", "try", "holos.yaml"))
         self.ok("kill", "try")
 
