@@ -86,7 +86,7 @@ static int64_t now_ns(void)
 	struct timespec t;
 
 	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * (int64_t)NS_PER_S + t.tv_nsec;
+	return clock_ns(&t);
 }
 
 /* The time that a line of provision.log or qemu.log begins with; else that of the
@@ -107,7 +107,7 @@ static int64_t own_time(const struct log_file *f)
 	text[n] = '\0';
 	if (clock_parse_rfc3339(text, &t) < 0)
 		return f->said;
-	return (int64_t)t.tv_sec * (int64_t)NS_PER_S + t.tv_nsec;
+	return clock_ns(&t);
 }
 
 static int64_t line_time(const struct logs *l, const struct log_file *f, off_t at)
@@ -227,7 +227,7 @@ bool log_open(const struct logs *l, struct log_file *f)
 		errno = ENOTSUP;
 	}
 	if (f->fd >= 0)
-		f->written = (int64_t)st.st_mtim.tv_sec * (int64_t)NS_PER_S + st.st_mtim.tv_nsec;
+		f->written = clock_ns(&st.st_mtim);
 	if (f->fd >= 0 && f->notes == NULL && (l->times || l->since != 0 || l->until != 0))
 		console_times_read(dir, &f->notes, &f->n_notes);
 	return f->fd >= 0;

@@ -103,25 +103,47 @@ static int show(struct logs *l, const struct logs_options *o, const struct proje
 	return r;
 }
 
-/* "10m" ago, or a time: ns since 1970. */
+/* A day, or a time of it, by the clock of this host.  0 or -1. */
+static int parse_local(const char *text, struct timespec *ret)
+{
+	static const char *const forms[] = { "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M", "%Y-%m-%d" };
+
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+		struct tm tm = { .tm_isdst = -1 };
+		const char *end = strptime(text, forms[i], &tm);
+
+		if (end == NULL || *end != '\0')
+			continue;
+		*ret = (struct timespec){ .tv_sec = mktime(&tm) };
+		return 0;
+	}
+	return -1;
+}
+
+/* "10m" ago, or a time as docker logs takes it: ns since 1970. */
 static int parse_time(const char *name, const char *text, int64_t *ret, struct holos_error **err)
 {
-	struct timespec t, now;
+	struct timespec t;
 	uint64_t ago;
+	int64_t seconds;
 
 	if (text == NULL)
 		return 0;
-	clock_gettime(CLOCK_REALTIME, &now);
 	if (units_parse_duration(text, &ago) == 0) {
-		*ret = (int64_t)now.tv_sec * (int64_t)NS_PER_S + now.tv_nsec - (int64_t)ago;
+		clock_gettime(CLOCK_REALTIME, &t);
+		*ret = clock_ns(&t) - (int64_t)ago;
 		return 0;
 	}
-	if (clock_parse_rfc3339(text, &t) < 0)
+	if (units_parse_int(text, 0, INT64_MAX, &seconds) == 0) {
+		*ret = clock_ns(&(struct timespec){ .tv_sec = seconds });
+		return 0;
+	}
+	if (clock_parse_rfc3339(text, &t) < 0 && parse_local(text, &t) < 0)
 		return error_set(err, ERR_USAGE,
-				 "--%s %s: must be a duration such as 10m, or a time such as "
-				 "2026-11-23T16:00:00Z",
+				 "--%s %s: must be a duration such as 10m, a time such as "
+				 "2026-11-23T16:00:00Z or 2026-11-23, or seconds since 1970",
 				 name, text);
-	*ret = (int64_t)t.tv_sec * (int64_t)NS_PER_S + t.tv_nsec;
+	*ret = clock_ns(&t);
 	return 0;
 }
 

@@ -16,7 +16,9 @@ uint64_t clock_now_ns(void); /* CLOCK_MONOTONIC */
  * buf >= 40. */
 const char *clock_rfc3339_now(char *buf);
 const char *clock_rfc3339(const struct timespec *t, char *buf);
-/* The reverse; 0 or -1. */
+/* Nanoseconds since 1970; what int64_t cannot hold is the nearest it can. */
+int64_t clock_ns(const struct timespec *t);
+/* The reverse of clock_rfc3339; also with an offset such as +01:00.  0 or -1. */
 int clock_parse_rfc3339(const char *text, struct timespec *ret);
 /* Milliseconds for poll(2) until deadline_ns: rounded up, 0 when past,
  * -1 for UINT64_MAX (no deadline). */

@@ -23,7 +23,7 @@ static int64_t now_ns(void)
 	struct timespec t;
 
 	clock_gettime(CLOCK_REALTIME, &t);
-	return (int64_t)t.tv_sec * (int64_t)NS_PER_S + t.tv_nsec;
+	return clock_ns(&t);
 }
 
 /* Keep every other note, and the last. */

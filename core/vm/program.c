@@ -84,7 +84,7 @@ static char *cache_name(const char *program)
 
 static int64_t mtime_ns(const struct stat *st)
 {
-	return (int64_t)st->st_mtim.tv_sec * (int64_t)NS_PER_S + st->st_mtim.tv_nsec;
+	return clock_ns(&st->st_mtim);
 }
 
 static bool cache_read(int dir, const char *program, const struct stat *st, struct qemu_traits *ret)

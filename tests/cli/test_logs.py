@@ -62,6 +62,17 @@ class LogsTest(FakeTest):
         self.assertEqual(lines("--since", "30m", "-n", "1"), ["new"])
         stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() - 300))
         self.assertEqual(lines("--since", stamp), ["new"])
+        stamp = time.strftime("%Y-%m-%dT%H:%M:%S+05:30", time.gmtime(time.time() - 300 + 19800))
+        self.assertEqual(lines("--since", stamp), ["new"])
+        self.assertEqual(lines("--since", int(time.time() - 300)), ["new"])
+        for form in "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M":  # by this host's clock
+            stamp = time.strftime(form, time.localtime(time.time() - 300))
+            self.assertEqual(lines("--since", stamp), ["new"])
+        everything = ["old", "middle", "new"]
+        for stamp in "9999-12-31T23:59:59Z", "2500-01-01", 1 << 62:  # more than 64 bits of ns
+            self.assertEqual(lines("--until", stamp), everything)
+            self.assertEqual(lines("--since", stamp), [])
+        self.assertEqual(lines("--since", "0001-01-01T00:00:00Z"), everything)
         old = os.path.join(self.instance_dir("demo", "db-0"), "console.log")
         os.utime(old, (time.time() - 60, time.time() - 60))
         self.assertEqual(lines("--since", "10s"), [])

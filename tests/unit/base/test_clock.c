@@ -46,7 +46,13 @@ static const struct {
 	{ "0001-01-01T00:00:00Z", 0, -62135596800, 0 },  /* Go's zero time */
 	{ "1970-01-01T00:00:10", -1, 0, 0 },
 	{ "1970-01-01T00:00:10Zx", -1, 0, 0 },
-	{ "1970-01-01T00:00:10+01:00", -1, 0, 0 },
+	{ "1970-01-01T01:00:10+01:00", 0, 10, 0 },
+	{ "1969-12-31T15:30:10.5-08:30", 0, 10, 500000000 },
+	{ "1970-01-01T00:00:10+01", -1, 0, 0 },
+	{ "1970-01-01T00:00:10+0100", -1, 0, 0 },
+	{ "1970-01-01T00:00:10+01:0x", -1, 0, 0 },
+	{ "1970-01-01T00:00:10+01:000", -1, 0, 0 },
+	{ "1970-01-01T00:00:10 01:00", -1, 0, 0 },
 	{ "1970-01-01 00:00:10Z", -1, 0, 0 },
 	{ "1970-13-01T00:00:10Z", -1, 0, 0 },
 	{ "yesterday", -1, 0, 0 },
@@ -60,6 +66,17 @@ START_TEST(parse)
 	ck_assert_int_eq(clock_parse_rfc3339(parsed[_i].text, &t), parsed[_i].r);
 	ck_assert_int_eq(t.tv_sec, parsed[_i].r < 0 ? 77 : parsed[_i].sec);
 	ck_assert_int_eq(t.tv_nsec, parsed[_i].r < 0 ? 78 : parsed[_i].nsec);
+}
+END_TEST
+
+START_TEST(nanoseconds)
+{
+	ck_assert_int_eq(clock_ns(&(struct timespec){ 0, 1 }), 1);
+	ck_assert_int_eq(clock_ns(&(struct timespec){ -1, 1 }), -999999999);
+	ck_assert_int_eq(clock_ns(&(struct timespec){ 9223372036, 854775807 }), INT64_MAX);
+	ck_assert_int_eq(clock_ns(&(struct timespec){ 9223372036, 854775808 }), INT64_MAX);
+	ck_assert_int_eq(clock_ns(&(struct timespec){ 253402300799, 0 }), INT64_MAX);
+	ck_assert_int_eq(clock_ns(&(struct timespec){ -62135596800, 0 }), INT64_MIN);
 }
 END_TEST
 
@@ -120,6 +137,7 @@ static void add_tests(TCase *c)
 {
 	tcase_add_loop_test(c, round_trip, 0, N(stamps));
 	tcase_add_loop_test(c, parse, 0, N(parsed));
+	tcase_add_test(c, nanoseconds);
 	tcase_add_test(c, stamp_of_now);
 	tcase_add_test(c, poll_timeouts);
 	tcase_add_test(c, short_waits_are_not_busy);
