@@ -202,37 +202,47 @@ static int local_error(const char *path, struct holos_error **err)
 static int place_here(const struct side *from, const struct side *to, bool tree, char **ret_dir,
 		      char **ret_name, struct holos_error **err)
 {
-	char real[PATH_MAX];
+	bool there, link;
 	struct stat st;
 
-	if (stat(to->path, &st) == 0 && realpath(to->path, real) != NULL) {
-		char *slash = strrchr(real, '/');
-
-		if (S_ISDIR(st.st_mode)) {
-			*ret_dir = xstrdup(real);
-			*ret_name = xstrdup(from->contents ? "." : from->base);
-			return 0;
-		}
-		if (tree)
-			return error_set(err, ERR_FAILED,
-					 "%s is no directory, but %s is one: not copied over it",
-					 to->said, from->said);
-		if (to->slash || !S_ISREG(st.st_mode))
-			return error_set(err, ERR_FAILED, "%s is no %s", to->said,
-					 to->slash ? "directory" : "plain file: not replaced");
-		*slash = '\0';
-		*ret_dir = xstrdup(real[0] != '\0' ? real : "/");
-		*ret_name = xstrdup(slash + 1);
+	link = lstat(to->path, &st) == 0 && S_ISLNK(st.st_mode);
+	there = stat(to->path, &st) == 0;
+	if (!there && errno != ENOENT)
+		return local_error(to->said, err);
+	if (there && S_ISDIR(st.st_mode)) {
+		*ret_dir = xstrdup(to->path);
+		*ret_name = xstrdup(from->contents ? "." : from->base);
 		return 0;
 	}
-	if (errno != ENOENT)
-		return local_error(to->said, err);
+	if ((there || link) && tree)
+		return error_set(err, ERR_FAILED,
+				 "%s is no directory, but %s is one: not copied over it", to->said,
+				 from->said);
+	if ((there || link) && to->slash)
+		return error_set(err, ERR_FAILED, "%s is no directory", to->said);
+	if (there && !S_ISREG(st.st_mode))
+		return error_set(err, ERR_FAILED, "%s is no plain file: not replaced", to->said);
 	if ((to->slash && !tree) || to->contents || stat(to->parent, &st) < 0 ||
 	    !S_ISDIR(st.st_mode))
 		return no_directory(to, err);
+	/* A link to a file is replaced, not followed: the guest may have sent it last time. */
 	*ret_dir = xstrdup(to->parent);
 	*ret_name = xstrdup(to->base);
 	return 0;
+}
+
+/* Who asked for a file and got a link should know where it leads. */
+static void tell_link(const struct side *from, const char *dir, const char *name)
+{
+	_cleanup_(freep) char *path = xasprintf("%s/%s", dir, name);
+	char target[PATH_MAX];
+	ssize_t n = readlink(path, target, sizeof(target) - 1);
+
+	if (n < 0)
+		return;
+	target[n] = '\0';
+	print_warning("%s is a link to %s, and so is the copy (-L copies what it leads to)",
+		      from->said, target);
 }
 
 static int from_guest(struct cp *c, struct holos_error **err)
@@ -260,12 +270,14 @@ static int from_guest(struct cp *c, struct holos_error **err)
 		_cleanup_(strv_finish) struct strv copier = STRV_INIT;
 
 		strv_add(&copier, "unpack");
-		strv_add(&copier, tree ? "tree" : "file");
+		strv_add(&copier, tree ? "tree" : kind == 'l' ? "link" : "file");
 		if (c->o->archive)
 			strv_add(&copier, "-a");
 		strv_add(&copier, dir);
 		strv_add(&copier, name);
 		r = run_stream(c, copier.v, (const char *const *)remote.v, err);
+		if (r == 0 && kind == 'l')
+			tell_link(c->from, dir, name);
 	}
 	return r;
 }

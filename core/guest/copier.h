@@ -6,12 +6,13 @@
  * disk and network work at the same time:
  *
  *   holos-copy pack tree|contents|file [-a] SOURCE [NAME]      the stream on descriptor 1
- *   holos-copy unpack tree|file [-a] DIRECTORY NAME            the stream on descriptor 0
+ *   holos-copy unpack tree|file|link [-a] DIRECTORY NAME       the stream on descriptor 0
  *
  * pack: `tree` is the directory SOURCE with itself as ".", `contents` without that,
  * `file` one file or link as NAME.  unpack: everything becomes DIRECTORY/NAME, where NAME
- * "." is the directory itself, and nothing is written anywhere else; `file` is one
- * entry, whatever the stream calls it.  -a keeps owners.
+ * "." is the directory itself, and nothing is written anywhere else; `file` and `link` are
+ * one entry, whatever the stream calls it, and no link where a file is due.  -a keeps
+ * owners.
  *
  * Descriptor 3 takes one struct copier_message a time (SOCK_SEQPACKET).  The program ends
  * with 0 when everything was copied.

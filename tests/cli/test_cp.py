@@ -198,6 +198,23 @@ class PlaceTest(CpTest):
             self.assertEqual(self.text(f"{b}/there/f"), "file")
         self.both(case)
 
+    def test_a_link_of_the_guests_is_not_written_through(self):
+        self.up()
+        self.write(f"{self.dir}/f", "the guest's")
+        self.write(f"{self.work}/precious", "mine")
+        os.symlink(f"{self.work}/precious", f"{self.dir}/l")
+        result = self.ok("cp", f"web-0:{self.dir}/l", "got")
+        self.assertRegex(result.err, r"/l is a link to .*/precious, and so is the copy \(-L")
+        self.assertNotIn("link", self.ok("cp", f"web-0:{self.dir}/f", "got").err)
+        self.assertEqual(self.text(f"{self.work}/precious"), "mine")
+        self.assertEqual(self.text(f"{self.work}/got"), "the guest's")
+        self.assertFalse(os.path.islink(f"{self.work}/got"))
+        os.symlink("nowhere", f"{self.work}/dangling")
+        os.mkdir(f"{self.dir}/tree")
+        for name in "precious", "dangling":
+            self.fails(FAILED, "cp", f"web-0:{self.dir}/tree", name, match="is no directory")
+        self.fails(FAILED, "cp", f"web-0:{self.dir}/f", "dangling/", match="is no directory")
+
     def test_relative_is_the_home(self):
         self.up()
         self.write(f"{self.work}/f", "x")

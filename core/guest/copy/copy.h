@@ -26,9 +26,12 @@ void copy_file_done(struct copy *c);
 void copy_warning(struct copy *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 void copy_error(struct copy *c, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 
-/* Both return false when not everything was copied; that was told then. */
+enum unpack_what { UNPACK_TREE, UNPACK_FILE, UNPACK_LINK };
+
+/* They return false when not everything was copied; that was told then. */
 bool pack_tree(struct copy *c, const char *source, bool itself, bool owner);
 bool pack_file(struct copy *c, const char *source, const char *name, bool owner);
-bool unpack(struct copy *c, const char *directory, const char *name, bool tree, bool owner);
+bool unpack(struct copy *c, const char *directory, const char *name, enum unpack_what what,
+	    bool owner);
 
 #endif

@@ -81,16 +81,21 @@ static bool run(struct copy *c, int argc, char **argv, bool *ret_done)
 	char **rest = argv + 3 + owner;
 	int n = argc - 3 - owner;
 	bool file;
+	int what;
 
 	*ret_done = false;
 	if (argc < 4 || n < 1 || n > 2)
 		return false;
 	file = strcmp(argv[2], "file") == 0;
+	what = file                           ? UNPACK_FILE
+	       : strcmp(argv[2], "link") == 0 ? UNPACK_LINK
+	       : strcmp(argv[2], "tree") == 0 ? UNPACK_TREE
+					      : -1;
 	if (strcmp(argv[1], "pack") == 0 && file == (n == 2))
 		*ret_done = file ? pack_file(c, rest[0], rest[1], owner)
 				 : pack_tree(c, rest[0], strcmp(argv[2], "tree") == 0, owner);
-	else if (strcmp(argv[1], "unpack") == 0 && n == 2)
-		*ret_done = unpack(c, rest[0], rest[1], !file, owner);
+	else if (strcmp(argv[1], "unpack") == 0 && n == 2 && what >= 0)
+		*ret_done = unpack(c, rest[0], rest[1], (enum unpack_what)what, owner);
 	else
 		return false;
 	return true;

@@ -37,6 +37,7 @@ struct unpack {
 	int top; /* the directory that everything lies in */
 	const char *directory, *name;
 	bool tree, owner;
+	bool link;        /* the one entry is one */
 	bool got_one;     /* the one entry of a file */
 	char *parent;     /* name of the directory that was used last */
 	int parent_fd;    /* -1: none yet */
@@ -318,6 +319,9 @@ static bool put(struct unpack *u, struct archive_entry *e)
 		return refused(u, raw, "it leads out of what was asked for, or is too long");
 	if (!u->tree && (u->got_one || type == AE_IFDIR))
 		return refused(u, raw, "one file was asked for");
+	/* What is written to that name next would go where the guest points. */
+	if (!u->tree && !u->link && type == AE_IFLNK)
+		return refused(u, raw, "a file was asked for, and this is a link");
 	u->got_one = true;
 	where = place(u, name);
 	if (archive_entry_hardlink(e) == NULL && type == AE_IFDIR)
@@ -364,14 +368,16 @@ static bool read_all(struct unpack *u)
 	return false;
 }
 
-bool unpack(struct copy *c, const char *directory, const char *name, bool tree, bool owner)
+bool unpack(struct copy *c, const char *directory, const char *name, enum unpack_what what,
+	    bool owner)
 {
 	_cleanup_(closep) int top = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	struct unpack u = { .copy = c,
 			    .top = top,
 			    .directory = strcmp(directory, "/") == 0 ? "" : directory,
 			    .name = name,
-			    .tree = tree,
+			    .tree = what == UNPACK_TREE,
+			    .link = what == UNPACK_LINK,
 			    .owner = owner,
 			    .parent_fd = -1 };
 	bool good;
@@ -383,6 +389,10 @@ bool unpack(struct copy *c, const char *directory, const char *name, bool tree, 
 	u.a = archive_read_new();
 	archive_read_support_format_tar(u.a);
 	good = read_all(&u);
+	if (good && !u.got_one) {
+		copy_error(c, "the guest sent nothing");
+		good = false;
+	}
 	/* Also after a failure: nothing is to stay with a mode of ours. */
 	good = finish_dirs(&u) && good;
 	archive_read_free(u.a);

@@ -217,6 +217,22 @@ class Kinds(Unpack):
                 self.check_outside()
 
 
+class OneFile(Unpack):
+    def test_a_link_where_a_file_is_due(self):
+        """What is written to that name next would go where the guest wants it."""
+        way = link("f", f"{self.outside}/file")
+        self.refuses("a file was asked for, and this is a link", way, how="file")
+        self.assertFalse(os.path.lexists(f"{self.top}/new"))
+        self.takes(way, how="link")
+        self.assertEqual(os.readlink(f"{self.top}/new"), f"{self.outside}/file")
+        self.takes(entry("f", b"x"), how="file")
+        self.assertFalse(os.path.islink(f"{self.top}/new"))
+
+    def test_nothing_at_all(self):
+        for how in "file", "link", "tree":
+            self.refuses("sent nothing", data=b"\0" * 1024, how=how)
+
+
 class Sizes(Unpack):
     def test_more_than_comes(self):
         whole = stream(folder("."), entry("f", b"x" * 100000), entry("g", b"y"))
