@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct import_options {
@@ -59,10 +60,15 @@ static int check(const struct import_options *o, struct holos_error **err)
 	return -ERR_USAGE;
 }
 
-/* A name with a slash in it can be no domain's; importers but virsh know files alone. */
+/* A name with a slash in it can be no domain's; importers but virsh know files alone.  With a
+ * dot in it a file that is there is meant, and libvirt asked for what is none. */
 static bool is_file(const struct import_options *o, const char *operand)
 {
-	return !is_libvirt(o) || strchr(operand, '/') != NULL;
+	struct stat st;
+
+	return !is_libvirt(o) || strchr(operand, '/') != NULL ||
+	       (o->connect == NULL && strchr(operand, '.') != NULL && stat(operand, &st) == 0 &&
+		S_ISREG(st.st_mode));
 }
 
 static int gather(struct import *im, const struct import_options *o, struct holos_error **err)

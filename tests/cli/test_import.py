@@ -208,6 +208,18 @@ esac
         self.assertEqual(done.out.count("restart: unless-stopped"), 1)
         self.assertIn("dumpxml db", self.read(os.path.join(self.dir, "virsh.log")).splitlines())
 
+    def test_a_file_that_is_there_is_meant(self):
+        """Without ./ its name was asked of libvirt, when it can be told from a domain's."""
+        self.fake_virsh(f'echo "$*" >>{self.dir}/virsh.log; exit 1')
+        self.write("web.xml", self.domain("fromfile"))
+        self.assertEqual(self.valid(self.ok("import", "web.xml").out)["project"], "fromfile")
+        self.assertFalse(os.path.exists(f"{self.dir}/virsh.log"))
+        self.write("web", self.domain("fromfile"))
+        self.fails(FAILED, "import", "web")
+        self.fails(FAILED, "import", "--connect", "qemu:///system", "web.xml")
+        self.fails(FAILED, "import", "gone.xml")
+        self.assertEqual(len(self.read(f"{self.dir}/virsh.log").splitlines()), 3)
+
     def test_its_complaint_is_told(self):
         self.fake_virsh('echo "error: failed to connect" >&2; echo "error: no socket" >&2; exit 1')
         out = os.path.join(self.work, "out.yaml")
