@@ -249,6 +249,10 @@ int enter_connect(const struct state *s, const struct enter_target *t, const cha
 	sigset_t old;
 	int r = 0;
 
+	/* What libssh refuses as well, without saying why. */
+	if (user != NULL &&
+	    (user[0] == '\0' || user[0] == '-' || strpbrk(user, " \t\n'`\";&<>|(){}\\") != NULL))
+		return error_set(err, ERR_USAGE, "-u %s: must be the name of a user", user);
 	if (rec->ssh_port == 0)
 		return error_set(err, ERR_FAILED, "instance \"%s\" has no SSH port", t->vm->name);
 	if (wait != NULL)

@@ -56,6 +56,12 @@ class CommandTest(SshTest):
         self.fails(HOLOS, "exec", "web-2", "true", match="web-2")
         self.fails(USAGE, "exec", "--index", "-1", "web", "true", match="--index")
 
+    def test_users_that_cannot_be(self):
+        self.up()
+        for user in "", "-x", "a b", "a;b", "$(id)", "a'b":
+            self.fails(USAGE, "exec", "-u", user, "web-0", "true", match="must be the name of a user")
+        self.fails(USAGE, "cp", "-u", "", "web-0:x", ".", match="must be the name of a user")
+
     def test_another_server_is_refused(self):
         self.up()
         self.ok("exec", "-T", "web-0", "true")
