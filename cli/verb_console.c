@@ -45,7 +45,8 @@ static int take(const struct state *s, const struct enter_target *t, struct stat
 	return -why->code;
 }
 
-static void show_tail(const struct state *s, const struct enter_target *t, uint64_t lines)
+static int show_tail(const struct state *s, const struct enter_target *t, uint64_t lines,
+		     struct holos_error **err)
 {
 	struct logs l = { .state = s,
 			  .project = t->project->name,
@@ -53,13 +54,17 @@ static void show_tail(const struct state *s, const struct enter_target *t, uint6
 			  .tty = isatty(STDOUT_FILENO) };
 	struct log_file f = { .name = xstrdup(t->vm->name), .fd = -1 };
 	struct stat st;
+	int r = 0;
 
 	if (lines != 0 && log_open(&l, &f) && fstat(f.fd, &st) == 0) {
 		f.at = log_tail(f.fd, st.st_size, lines);
 		log_print(&l, &f, f.fd, &f.at, -1);
 	}
-	fflush(stdout);
+	if ((fflush(stdout) != 0 || ferror(stdout)) &&
+	    errno != EPIPE) /* who is gone is seen later */
+		r = error_sys(err, ERR_FAILED, errno, "cannot write to standard output");
 	log_file_finish(&f);
+	return r;
 }
 
 static int attach(const struct console_options *o, const struct state *s,
@@ -78,8 +83,9 @@ static int attach(const struct console_options *o, const struct state *s,
 	if (isatty(STDERR_FILENO) && !o->no_stdin && isatty(STDIN_FILENO))
 		fprintf(stderr, "connected to the console of %s; %s detaches\n", t->vm->name,
 			o->keys != NULL ? o->keys : "Ctrl-]");
-	show_tail(s, t, lines);
-	r = console_attach(fd, !o->no_stdin, keys, &end, err);
+	r = show_tail(s, t, lines, err);
+	if (r == 0)
+		r = console_attach(fd, !o->no_stdin, keys, &end, err);
 	if (r < 0)
 		return r;
 	if (isatty(STDERR_FILENO))

@@ -210,6 +210,17 @@ class PipeTest(ConsoleTest):
 
 
 class MistakeTest(ConsoleTest):
+    def test_a_full_disk(self):
+        """What was printed before could not be written: it waited on as if it had been."""
+        self.up()
+        log = os.path.join(self.instance_dir("demo", "web-0"), "console.log")
+        self.wait_for(lambda: os.path.getsize(log), "it printed")
+        run = self.spawn(["/bin/sh", "-c",
+                          f'exec "{PROGRAM}" console --no-stdin --tail all web-0 >/dev/full'])
+        result = run.finish()
+        self.assertEqual(result.status, FAILED)
+        self.assertIn("cannot write to standard output", result.err)
+
     def test_what_is_not_there(self):
         self.fails(FAILED, "console", "-p", "demo", "web-0", match="not up")
         self.up()
