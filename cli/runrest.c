@@ -27,8 +27,7 @@ static int call(const struct verb *v, const struct run_rest *o, const char *cons
 	return v->run(v, (int)words.n, words.v, err);
 }
 
-/* At once: its disk goes as well.  And the file that `run` wrote. */
-static int remove_vm(const struct run_rest *o, struct holos_error **err)
+int run_remove(const struct run_rest *o, struct holos_error **err)
 {
 	struct common c = { .state_dir = o->state_dir, .progress = "quiet" };
 	_cleanup_(engine_destroyp) struct engine *e = NULL;
@@ -69,6 +68,6 @@ int run_rest(const struct run_rest *o, struct holos_error **err)
 		error_hint(err, "the VM runs: holos exec %s enters it, holos down %s removes it",
 			   o->project, o->project);
 	else if (o->remove)
-		removed = remove_vm(o, *err == NULL ? err : NULL);
+		removed = run_remove(o, *err == NULL ? err : NULL);
 	return r == 0 ? removed : r;
 }

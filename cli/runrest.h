@@ -16,5 +16,7 @@ struct run_rest {
 
 /* The status is that of the command, or of the VM. */
 int run_rest(const struct run_rest *o, struct holos_error **err);
+/* Take the VM away, at once: its disk goes as well.  And the file that `run` wrote. */
+int run_remove(const struct run_rest *o, struct holos_error **err);
 
 #endif

@@ -26,6 +26,7 @@ struct run {
 	struct common common;
 	const char *name, *vcpu, *memory, *user, *image_os, *dockerfile;
 	bool uefi, detach, adopt, yes, wait, exec, remove;
+	bool failed; /* what --rm is for is there, and did not start */
 	const char *wait_timeout;
 	uint64_t wait_timeout_ns;
 	struct strv ports, volumes, devices, packages, runcmd;
@@ -306,6 +307,18 @@ static bool is_from(const struct state *s, const char *name, const char *file)
 	return rec->file != NULL && strcmp(rec->file, file) == 0;
 }
 
+/* --rm takes away what this run made, and no disk of another day. */
+static int refuse_old(const struct state *s, const char *name, struct holos_error **err)
+{
+	if (!cli_is_project(s, name))
+		return 0;
+	error_set(err, ERR_FAILED, "project \"%s\" is there already, and --rm would remove it",
+		  name);
+	error_hint(err, "choose another --name; holos exec %s enters it, holos down %s removes it",
+		   name, name);
+	return -ERR_FAILED;
+}
+
 static int start(struct run *r, const char *name, struct holos_error **err)
 {
 	_cleanup_(engine_destroyp) struct engine *e = NULL;
@@ -325,6 +338,8 @@ static int start(struct run *r, const char *name, struct holos_error **err)
 		return e2;
 	file = state_path(engine_state(e), "runs/%s/holos.yaml", name);
 	e2 = r->adopt ? 0 : refuse_other(engine_state(e), name, file, err);
+	if (e2 == 0 && r->remove)
+		e2 = refuse_old(engine_state(e), name, err);
 	if (e2 < 0)
 		return e2;
 	dir = state_open_dir(engine_state(e), true, "runs/%s", name);
@@ -350,6 +365,7 @@ static int start(struct run *r, const char *name, struct holos_error **err)
 		blame_options(*err, file);
 		e2 = -(*err)->code;
 	}
+	r->failed = e2 == -ERR_START;
 	/* What did not come up leaves the file of the VM that is there as it was. */
 	if (e2 < 0 && kept)
 		(void)fs_write_atomic(dir, "holos.yaml", before.s, before.len, 0600, NULL);
@@ -451,14 +467,17 @@ int verb_run(const struct verb *v, int argc, char **argv, struct holos_error **e
 			made = make_name(&run);
 		r = start(&run, run.name != NULL ? run.name : made, err);
 	}
-	if (r == 0) {
+	if (r == 0 || (run.failed && run.remove)) {
 		struct run_rest rest = { .project = run.name != NULL ? run.name : made,
 					 .state_dir = run.common.state_dir,
 					 .exec = run.exec,
 					 .command = run.command,
 					 .remove = run.remove };
 
-		r = run_rest(&rest, err);
+		if (r == 0)
+			r = run_rest(&rest, err);
+		else
+			(void)run_remove(&rest, NULL); /* why it did not start says more */
 	}
 	common_finish(&run.common);
 	strv_finish(&run.ports);

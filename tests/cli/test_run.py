@@ -6,7 +6,7 @@ import re
 import stat
 
 import holostest
-from holostest import HOLOS, OK, PORTS, USAGE, FakeTest
+from holostest import FAILED, HOLOS, OK, PORTS, USAGE, FakeTest
 
 
 class RunTest(FakeTest):
@@ -209,6 +209,16 @@ class RemovedTest(FakeTest):
         self.behave(fail_start=1)
         result = self.run_it("--rm", "--exec", self.image, "--", "true").finish(60)
         self.assertEqual(result.status, holostest.START, f"{result}")
+        self.gone()
+
+    def test_what_was_there_before_is_not_removed(self):
+        """Its disk is of another day: --rm is for what the same command makes."""
+        self.ok("run", "--user", "me", "--name", "try", self.image)
+        for options in ["--rm", "--exec"], ["--rm"], ["--rm", "--adopt"]:
+            self.fails(FAILED, "run", *options, "--user", "me", "--name", "try", self.image,
+                       "--", "true", match=["there already", "--rm would remove it"])
+        self.assertEqual(self.statuses("try"), {"vm-0": "running"})
+        self.ok("kill", "try")
 
     def test_interrupted(self):
         run = self.run_it("--rm", self.image)
