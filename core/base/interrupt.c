@@ -5,15 +5,18 @@
 #include <base/clock.h>
 #include <base/interrupt.h>
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stddef.h>
 #include <sys/time.h>
+#include <unistd.h>
 
 #define TICK_US 10000 /* between SIGALRMs once the first was due */
 
 static bool (*hook)(void);
 static volatile sig_atomic_t guarded;
 static struct sigaction old_action;
+static volatile sig_atomic_t wake_fd = -1; /* the writing end of interrupt_fd()'s pipe */
 
 void interrupt_set_hook(bool (*asked)(void))
 {
@@ -56,10 +59,24 @@ void interrupt_guard_end(void)
 	sigaction(SIGALRM, &old_action, NULL);
 }
 
+int interrupt_fd(void)
+{
+	static int fds[2] = { -1, -1 };
+
+	if (fds[0] < 0 && pipe2(fds, O_CLOEXEC | O_NONBLOCK) == 0) {
+		wake_fd = fds[1];
+		if (interrupt_asked())
+			(void)!write(fds[1], "", 1);
+	}
+	return fds[0];
+}
+
 void interrupt_wake(void)
 {
 	struct itimerval now = { { 0, TICK_US }, { 0, 1 } };
 
+	if (wake_fd >= 0)
+		(void)!write(wake_fd, "", 1);
 	if (guarded)
 		setitimer(ITIMER_REAL, &now, NULL); /* a bare system call on Linux */
 }

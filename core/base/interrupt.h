@@ -20,7 +20,13 @@ bool interrupt_asked(void);
  * (CLOCK_MONOTONIC) interrupts it as well. */
 void interrupt_guard_begin(uint64_t deadline_ns);
 void interrupt_guard_end(void);
-/* From a signal handler; does nothing when no guard is set. */
+
+/* For a call that takes a descriptor which ends it: readable from the first
+ * interrupt_wake() on, also one before this call.  -1: none is to be had.  It stays
+ * the property of this module. */
+int interrupt_fd(void);
+
+/* From a signal handler. */
 void interrupt_wake(void);
 
 #endif

@@ -9,6 +9,7 @@
 #include <base/alloc.h>
 #include <base/clock.h>
 #include <base/fs.h>
+#include <base/interrupt.h>
 #include <base/jsonx.h>
 #include <base/strbuf.h>
 #include <engine/keys.h>
@@ -53,13 +54,15 @@ static char *lines_of(struct json_object *hosts)
 	return strbuf_steal(&b);
 }
 
-static bool is_known(int dir, const char *text)
+enum told { TOLD, TELLABLE, UNTOLD };
+
+static enum told is_known(int dir, const char *text)
 {
 	_cleanup_(strbuf_finish) struct strbuf was = STRBUF_INIT;
 
-	/* A guest of an older holos cannot be told. */
-	return fs_read(dir, HOSTS_FILE, HOSTS_MAX, &was, NULL) < 0 ||
-	       (was.s != NULL && strcmp(was.s, text) == 0);
+	if (fs_read(dir, HOSTS_FILE, HOSTS_MAX, &was, NULL) < 0)
+		return UNTOLD; /* a guest of an older holos cannot be told */
+	return was.s != NULL && strcmp(was.s, text) == 0 ? TOLD : TELLABLE;
 }
 
 static int send(struct up_vm *v, const char *dir, const char *lines, uint64_t deadline_ns,
@@ -88,7 +91,7 @@ static int send(struct up_vm *v, const char *dir, const char *lines, uint64_t de
 		return r;
 	if (strlen(lines) > ARG_BYTES)
 		return error_set(err, ERR_FAILED, "there are too many");
-	if (ssh->guest_exec(&guest, &exec, deadline_ns, -1, &res, err) != HOLOS_OK)
+	if (ssh->guest_exec(&guest, &exec, deadline_ns, interrupt_fd(), &res, err) != HOLOS_OK)
 		return -ERR_FAILED;
 	said[strcspn(said, "\n")] = '\0';
 	return res.status == 0 ? 0
@@ -109,8 +112,9 @@ static bool answers(const struct up_vm *v)
 	return v->status->vm->reachable || v->status->vm->health == VM_HEALTH_HEALTHY;
 }
 
-/* 0: told, or it knows. */
-static int tell_one(struct up_vm *v, uint64_t end_ns)
+/* TOLD: or it knew.  TELLABLE: it was tried, and the user knows that it failed.
+ * UNTOLD: not tried, or interrupted. */
+static enum told tell_one(struct up_vm *v, uint64_t end_ns)
 {
 	struct up *u = v->up;
 	_cleanup_(json_putp) struct json_object *all = plan_steps_hosts(u->plan, v->plan);
@@ -120,16 +124,19 @@ static int tell_one(struct up_vm *v, uint64_t end_ns)
 		state_path(u->e->state, "instances/%s/%s", u->project->name, v->plan->name);
 	_cleanup_(closep) int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	uint64_t deadline_ns = clock_now_ns() + (answers(v) ? TIME_KNOWN : TIME_UNKNOWN);
+	enum told told = fd >= 0 ? is_known(fd, lines) : UNTOLD;
 
-	if (fd < 0 || is_known(fd, lines))
-		return 0;
+	if (told != TELLABLE)
+		return told;
 	if (send(v, dir, lines, deadline_ns < end_ns ? deadline_ns : end_ns, &why) < 0) {
+		if (engine_check_interrupt(u->e, NULL) < 0)
+			return UNTOLD;
 		engine_warn(u->e, "%s learns of its new neighbours when it starts next: %s",
 			    v->plan->name, why->message);
-		return -ERR_FAILED;
+		return TELLABLE;
 	}
 	(void)fs_write_replace(fd, HOSTS_FILE, lines, strlen(lines), 0600, NULL);
-	return 0;
+	return TOLD;
 }
 
 static bool neighbours_changed(const struct up *u)
@@ -148,27 +155,30 @@ static bool neighbours_changed(const struct up *u)
 void up_tell_hosts(struct up *u)
 {
 	uint64_t end_ns = clock_now_ns() + TIME_ALL;
-	unsigned silent = 0;
+	unsigned tried = 0;
 	size_t untold = 0;
 
 	if (!neighbours_changed(u))
 		return;
 	for (size_t i = 0; i < u->n; i++) {
 		struct up_vm *v = &u->vms[i];
+		enum told told = UNTOLD;
 
 		if (!is_due(v))
 			continue;
-		if ((silent >= TRIES && !answers(v)) || clock_now_ns() >= end_ns ||
-		    engine_check_interrupt(u->e, NULL) < 0)
-			untold++;
-		else
-			silent += tell_one(v, end_ns) < 0;
+		if ((tried < TRIES || answers(v)) && clock_now_ns() < end_ns &&
+		    engine_check_interrupt(u->e, NULL) == 0)
+			told = tell_one(v, end_ns);
+		tried += told == TELLABLE;
+		untold += told == UNTOLD;
 	}
 	if (untold != 0)
-		engine_warn(
-			u->e,
-			"%zu more VM%s learn%s of new neighbours when started next: holos restart",
-			untold, untold == 1 ? "" : "s", untold == 1 ? "s" : "");
+		engine_warn(u->e,
+			    "%zu%s VM%s learn%s of new neighbours when started next: holos restart",
+			    untold, tried != 0 ? " more" : "", untold == 1 ? "" : "s",
+			    untold == 1 ? "s" : "");
+	if (u->result == 0)
+		u->result = engine_check_interrupt(u->e, u->err);
 }
 
 void up_keep_hosts(int dir, struct json_object *all)

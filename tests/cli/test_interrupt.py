@@ -104,5 +104,39 @@ class CtrlCTest(FakeTest):
         self.ok("up")
         self.assert_statuses("demo", web_0="running", web_1="running", db_0="running")
 
+
+class HostsTest(FakeTest):
+    """Guests that run on are told of new neighbours at the end of `up`."""
+    health_bypass = False
+
+    def setUp(self):
+        super().setUp()
+        # It is healthy, and its SSH server never says a word: up waits 10 s for it.
+        self.compose("""
+            name: demo
+            services:
+              web:
+                image: ./base.qcow2
+                ports: ["8080"]
+                healthcheck: {type: tcp, options: {port: 8080}, interval: 1s}
+            """)
+        self.ok("up", "--wait")
+
+    def test_ctrl_c(self):
+        run = self.start("up", "--scale", "web=2")
+        self.wait_for(lambda: "web-1: running" in run.output()[1], "web-1 runs")
+        run.interrupt()
+        result = run.finish(8)
+        self.assertEqual(result.status, INTERRUPTED, f"{result}")
+        self.assertIn("1 VM learns of new neighbours when started next", result.err)
+        self.assert_statuses("demo", web_0="running", web_1="running")
+
+    def test_a_guest_of_an_older_holos(self):
+        """It cannot be told: its user is."""
+        os.unlink(os.path.join(self.instance_dir("demo", "web-0"), "hosts"))
+        self.assertIn("1 VM learns of new neighbours when started next",
+                      self.ok("up", "--scale", "web=2").err)
+
+
 if __name__ == "__main__":
     holostest.main()
