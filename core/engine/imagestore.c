@@ -448,6 +448,27 @@ static bool is_same_file(int a, int b)
 	       x.st_ino == y.st_ino;
 }
 
+/* Who uses what cannot be known: `dir` cannot be read, or (NULL) not even which
+ * directory it is that STATES/file names. */
+static void protect_all(struct engine *e, struct user_list *l, const char *dir, const char *file)
+{
+	_cleanup_(freep) char *name = xasprintf("%s/%s/%s", e->state->dir, STATES, file);
+
+	if (dir != NULL)
+		engine_warn(e,
+			    "the state directory %s uses these images too and cannot be read: all "
+			    "of them stay (if it is gone for good, remove %s)",
+			    dir, name);
+	else
+		engine_warn(
+			e,
+			"%s, which tells who uses these images, cannot be read: all of them stay",
+			name);
+	*ARRAY_PUSH(l->users, l->n, l->cap) =
+		(struct image_user){ .project = xstrdup(dir != NULL ? dir : name),
+				     .running = true };
+}
+
 /* The VMs of another state directory.  One that cannot be read, perhaps because its
  * disk is not mounted now, protects every base. */
 static void add_users_elsewhere(struct engine *e, struct user_list *l, const char *dir,
@@ -458,12 +479,7 @@ static void add_users_elsewhere(struct engine *e, struct user_list *l, const cha
 	if (state_open(dir, false, &s, NULL) == 0 && s->fd >= 0 &&
 	    (is_same_file(s->fd, e->state->fd) || add_users(l, s, NULL) == 0))
 		return;
-	engine_warn(e,
-		    "the state directory %s uses these images too and cannot be read: all of them "
-		    "stay (if it is gone for good, remove %s/%s/%s)",
-		    dir, e->state->dir, STATES, file);
-	*ARRAY_PUSH(l->users, l->n, l->cap) =
-		(struct image_user){ .project = xstrdup(dir), .running = true };
+	protect_all(e, l, dir, file);
 }
 
 int store_users(struct engine *e, struct image_user **ret, size_t *ret_n, struct holos_error **err)
@@ -475,11 +491,16 @@ int store_users(struct engine *e, struct image_user **ret, size_t *ret_n, struct
 	int fd = r == 0 && e->state->fd >= 0 ? state_open_dir(e->state, false, STATES) : -1;
 
 	d = fd >= 0 ? fdopendir(fd) : NULL;
+	if (r == 0 && e->state->fd >= 0 && d == NULL && errno != ENOENT)
+		protect_all(e, &l, NULL, "");
 	while (d != NULL && (entry = readdir(d)) != NULL) {
 		_cleanup_(strbuf_finish) struct strbuf dir = STRBUF_INIT;
 
-		if (strlen(entry->d_name) == STATE_DIGITS &&
-		    fs_read(fd, entry->d_name, PATH_MAX, &dir, NULL) == 0 && dir.len != 0)
+		if (strlen(entry->d_name) != STATE_DIGITS)
+			continue;
+		if (fs_read(fd, entry->d_name, PATH_MAX, &dir, NULL) < 0 || dir.len == 0)
+			protect_all(e, &l, NULL, entry->d_name);
+		else
 			add_users_elsewhere(e, &l, dir.s, entry->d_name);
 	}
 	if (r < 0) {

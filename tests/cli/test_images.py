@@ -456,6 +456,26 @@ class Remove(ImageTest):
         self.ok("images", "prune", "--all")
         self.assertEqual(self.bases(), [])
 
+    def test_a_name_of_a_state_directory_that_cannot_be_read(self):
+        """Nobody knows whose VMs it tells of: all bases stay."""
+        self.ok("pull", "debian", env=self.share(os.path.join(self.dir, "other")))
+        states = os.path.join(self.state, "images", ".states")
+        for name in os.listdir(states):
+            path = os.path.join(states, name)
+            os.unlink(path)
+            os.symlink("/nowhere", path)  # as a file of another user's is: root reads all
+        self.fails(FAILED, "images", "rm", "debian", match="which cannot be read")
+        self.assertRegex(self.ok("images", "prune", "--all").err,
+                         "warning: .*images/.states/.*cannot be read: all of them stay")
+        self.assert_base(DATA)
+        shutil.rmtree(states)
+        os.symlink("/nowhere", states)
+        self.assertRegex(self.ok("images", "prune", "--all").err, "warning: .*all of them stay")
+        self.assert_base(DATA)
+        os.unlink(states)
+        self.ok("images", "prune", "--all")
+        self.assertEqual(self.bases(), [])
+
     def test_prune_waits_for_nobody(self):
         """Who is about to use a base holds the store."""
         self.put_debian(DATA, stall=1000)
