@@ -5,6 +5,7 @@
  */
 #include <base/alloc.h>
 #include <base/jsonx.h>
+#include <base/url.h>
 #include <compose/place.h>
 #include <engine/up.h>
 
@@ -138,13 +139,15 @@ static struct json_object *images_json(const struct up *u)
 	for (size_t i = 0; u->bases != NULL && i < u->n; i++) {
 		const struct up_vm *v = &u->vms[i];
 		const struct service *s = v->plan->service;
+		_cleanup_(freep) char *shown = NULL;
 		struct json_object *o;
 
 		if (!up_creates(v) || s->image == NULL || v->plan->index != 0)
 			continue;
 		o = json_object_new_object();
+		shown = url_masked(s->image);
 		jsonx_set_str(o, "service", s->name);
-		jsonx_set_str(o, "image", s->image);
+		jsonx_set_str(o, "image", shown);
 		jsonx_set_bool(o, "present", u->bases[v->service].path != NULL);
 		json_object_array_add(a, o);
 	}

@@ -337,6 +337,7 @@ class Ways(FaultTest):
         ref = self.put_url(DATA).replace("https://", "https://bob:hunter2@")
         self.compose(f"name: demo\nservices: {{web: {{image: '{ref}'}}}}\n")
         for args in (["pull", ref], ["pull"], ["validate"], ["up"], ["up", "--locked"],
+                     ["up", "--dry-run"], ["up", "--dry-run", "--json"],
                      ["run", ref], ["verify", ref], ["images", "rm", ref]):
             with self.subTest(args):
                 result = self.holos(*args)
