@@ -8,6 +8,10 @@
  * believed beyond this VM's own state, and it is read no faster than RATE: a guest
  * that talks without end costs next to nothing.
  *
+ * What is read leaves the FIFO when the record says it: a monitor may be killed at any
+ * instruction, and a lost "provisioned" would be waited for without end.  The next one
+ * may read the same again, which changes nothing.
+ *
  * All of it goes to provision.log, with the time in front.  In the record:
  *
  *   "boot", "first boot"   running; the end of the boot, or of the first boot's
@@ -45,6 +49,7 @@
 
 struct provision {
 	int fd, log;
+	int copy[2]; /* a pipe: what lies in the FIFO, to be read without taking it out */
 	struct loop_watch *watch;
 	struct loop_timer *timer;
 	char line[LINE_LEN];
@@ -206,22 +211,29 @@ static void take(struct monitor *m, const char *data, size_t n)
 	}
 }
 
-/* False: there is nothing more now. */
-static bool read_some(struct monitor *m)
-{
-	char buf[CHUNK];
-	ssize_t n = read(m->provision->fd, buf, sizeof(buf));
-
-	if (n > 0)
-		take(m, buf, (size_t)n);
-	return n > 0;
-}
-
 static void tell(struct monitor *m)
 {
 	if (m->provision->changed)
 		record_details(m);
 	m->provision->changed = false;
+}
+
+/* False: there is nothing more now.  now: the record says it at once. */
+static bool read_some(struct monitor *m, bool now)
+{
+	struct provision *p = m->provision;
+	ssize_t n = tee(p->fd, p->copy[1], CHUNK, SPLICE_F_NONBLOCK);
+	char buf[CHUNK];
+
+	if (n > 0)
+		n = read(p->copy[0], buf, (size_t)n);
+	if (n <= 0)
+		return false;
+	take(m, buf, (size_t)n);
+	if (now)
+		tell(m);
+	(void)!read(p->fd, buf, (size_t)n);
+	return true;
 }
 
 static void on_rested(void *data)
@@ -239,8 +251,7 @@ static void on_readable(void *data, int fd, short revents)
 
 	(void)fd;
 	(void)revents;
-	(void)read_some(m);
-	tell(m);
+	(void)read_some(m, true);
 	loop_remove_fd(p->watch);
 	p->watch = NULL;
 	p->timer = loop_add_timer(m->loop, clock_now_ns() + RATE_NS, on_rested, m);
@@ -254,18 +265,19 @@ static void watch(struct monitor *m)
 /* O_RDWR: without a writer it would be readable all the time, at its end. */
 static int open_pipe(struct monitor *m)
 {
+	_cleanup_(closep) int fd =
+		openat(m->dirfd, FROM_GUEST, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
 	struct stat st;
-	int fd = openat(m->dirfd, FROM_GUEST, O_RDWR | O_NONBLOCK | O_CLOEXEC | O_NOFOLLOW);
+	int copy[2];
 
-	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode))) {
-		close(fd);
-		fd = -1;
-		errno = EINVAL;
-	}
-	if (fd < 0)
+	if (fd >= 0 && (fstat(fd, &st) < 0 || !S_ISFIFO(st.st_mode)))
+		return -EINVAL;
+	if (fd < 0 || pipe2(copy, O_CLOEXEC | O_NONBLOCK) < 0)
 		return -errno;
 	m->provision = xnew(struct provision);
-	m->provision->fd = fd;
+	m->provision->fd = steal_fd(&fd);
+	memcpy(m->provision->copy, copy, sizeof(copy));
+	(void)fcntl(copy[1], F_SETPIPE_SZ, CHUNK); /* a user's pipes share a limit */
 	m->provision->log = -1;
 	watch(m);
 	return 0;
@@ -294,16 +306,27 @@ int provision_make(struct monitor *m, struct holos_error **err)
 
 void provision_adopt(struct monitor *m)
 {
-	(void)open_pipe(m); /* a QEMU of an older holos has none */
-	if (m->provision != NULL)
-		m->provision->first = m->vm->provision == VM_PROVISION_RUNNING &&
-				      m->vm->provision_text != NULL &&
-				      strcmp(m->vm->provision_text, "boot") != 0;
+	const char *output = m->vm->provision_output;
+	struct provision *p;
+
+	if (open_pipe(m) < 0)
+		return; /* a QEMU of an older holos has none */
+	p = m->provision;
+	if (m->vm->provision != VM_PROVISION_RUNNING)
+		return;
+	p->first = m->vm->provision_text != NULL && strcmp(m->vm->provision_text, "boot") != 0;
+	p->collecting = output != NULL;
+	for (const char *s = output; s != NULL && *s != '\0'; s = strchr(s, '\n')) {
+		s += *s == '\n' ? 1 : 0;
+		p->n_output++;
+	}
+	strbuf_adds(&p->output, output != NULL ? output : "");
 }
 
 void provision_over(struct monitor *m)
 {
-	for (unsigned i = 0; m->provision != NULL && i < REST_MAX / CHUNK && read_some(m); i++)
+	for (unsigned i = 0; m->provision != NULL && i < REST_MAX / CHUNK && read_some(m, false);
+	     i++)
 		;
 	provision_finish(m);
 }
@@ -318,6 +341,8 @@ void provision_finish(struct monitor *m)
 	loop_remove_timer(p->timer);
 	strbuf_finish(&p->output);
 	close(p->fd);
+	close(p->copy[0]);
+	close(p->copy[1]);
 	if (p->log >= 0)
 		close(p->log);
 	free(p);

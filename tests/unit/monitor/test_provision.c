@@ -6,6 +6,7 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 /* As the guest would, through QEMU. */
@@ -141,6 +142,32 @@ START_TEST(outlives_its_monitor)
 }
 END_TEST
 
+/* Killed when it had read a line and the record did not say so yet: it may write no
+ * file, so that the kernel ends it at the first. */
+START_TEST(killed_between)
+{
+	static const struct rlimit none = { 0, 0 };
+	int qemus;
+
+	vt_start();
+	vt_up();
+	qemus = openat(vt->dirfd, "provision.out", O_RDWR | O_CLOEXEC | O_NONBLOCK);
+	ck_assert_int_ge(qemus, 0);
+	say("holos: first boot\nholos: error: e\nholos: output: one\n");
+	vt_until(vt->vm->provision_output != NULL && *vt->vm->provision_output != '\0');
+	ck_assert_int_eq(prlimit(vt->monitor, RLIMIT_FSIZE, &none, NULL), 0);
+	say("holos: output: two\nholos: runcmd failed\n");
+	waitpid(vt->monitor, NULL, 0);
+	vt->monitor = 0;
+	vt_until(vt->ended);
+	vt_adopt();
+	vt_until(vt->vm->provision == VM_PROVISION_FAILED);
+	ck_assert_str_eq(vt->vm->provision_text, "e");
+	ck_assert_str_eq(vt->vm->provision_output, "one\ntwo");
+	close(qemus);
+}
+END_TEST
+
 /* The last words of a guest that powers itself off are not lost. */
 START_TEST(last_words)
 {
@@ -164,6 +191,7 @@ int main(void)
 	VT_TEST(s, fails);
 	VT_TEST(s, hostile);
 	VT_TEST(s, outlives_its_monitor);
+	VT_TEST(s, killed_between);
 	VT_TEST(s, last_words);
 	return vt_run(s);
 }
