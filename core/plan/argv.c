@@ -151,15 +151,18 @@ static void add_nics(const struct plan_argv_input *in, struct strv *v)
 static void add_shares(const struct plan_argv_input *in, struct strv *v)
 {
 	const struct service *s = in->vm->service;
-	/* As root a guest could make set-uid files on the host with "none". */
-	const char *model = in->root_user ? "mapped-xattr" : "none";
 
 	for (size_t i = 0; i < s->n_mounts; i++) {
 		_cleanup_(freep) char *suffix = NULL;
+		const char *model;
 		char tag[32];
 
 		if (s->mounts[i].type != MOUNT_BIND)
 			continue;
+		/* As root a guest could make set-uid files and devices on the host with "none".
+		 * The mapped one keeps links as files and reads none that the host made, so it
+		 * is for where the guest can write. */
+		model = in->root_user && !s->mounts[i].read_only ? "mapped-xattr" : "none";
 		plan_mount_tag(i, s->mounts[i].target, tag);
 		suffix = xasprintf(",mount_tag=%s,security_model=%s%s", tag, model,
 				   s->mounts[i].read_only ? ",readonly=on" : "");

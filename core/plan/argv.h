@@ -30,7 +30,7 @@ struct plan_argv_input {
 	const char *dir; /* the instance's directory: sockets, logs */
 	enum arch arch;
 	bool kvm;         /* else TCG */
-	bool root_user;   /* holos runs as root: shares map ownership */
+	bool root_user;   /* holos runs as root: writable shares map ownership */
 	const char *root; /* root disk and its format */
 	const char *root_format;
 	const char *seed;    /* NULL: none */

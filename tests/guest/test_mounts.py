@@ -2,6 +2,7 @@
 """Bind mounts and a named volume, seen from inside (W2, W27, W28, W30)."""
 
 import os
+import stat
 
 import holostest
 from holostest import GuestTest
@@ -14,6 +15,7 @@ class MountTest(GuestTest):
             os.mkdir(os.path.join(self.work, name))
             with open(os.path.join(self.work, name, "from-host"), "w") as f:
                 f.write(f"hello {name}\n")
+        os.symlink("from-host", os.path.join(self.work, "ro", "link"))
         self.compose("""
             name: demo
             services:
@@ -41,13 +43,28 @@ class MountTest(GuestTest):
     def check_binds(self):
         self.assertEqual(self.guest("box-0", "cat", "/mnt/read-write/from-host"), "hello rw\n")
         self.assertEqual(self.guest("box-0", "cat", "/mnt/read-only/from-host"), "hello ro\n")
+        self.assertEqual(self.guest("box-0", "readlink", "/mnt/read-only/link"), "from-host\n")
+        self.assertEqual(self.guest("box-0", "cat", "/mnt/read-only/link"), "hello ro\n")
+        self.sh("box-0", "sudo ln -s from-host /mnt/read-write/link")
+        self.assertEqual(self.guest("box-0", "cat", "/mnt/read-write/link"), "hello rw\n")
+        self.check_nothing_of_root()
         self.sh("box-0", "echo from guest | sudo tee /mnt/read-write/from-guest >/dev/null")
         self.assertEqual(self.read(self.work, "rw", "from-guest"), "from guest\n")
         self.sh("box-0", "echo no | sudo tee /mnt/read-only/from-guest", status=1)
-        self.assertEqual(os.listdir(os.path.join(self.work, "ro")), ["from-host"])
+        self.assertEqual(sorted(os.listdir(os.path.join(self.work, "ro"))),
+                         ["from-host", "link"])
         with open(os.path.join(self.work, "rw", "later"), "w") as f:
             f.write("later\n")
         self.assertEqual(self.guest("box-0", "cat", "/mnt/read-write/later"), "later\n")
+
+    def check_nothing_of_root(self):
+        """Whoever runs holos: a guest's root makes no set-uid file of root on the host."""
+        self.sh("box-0", "sudo cp /bin/busybox /mnt/read-write/su && "
+                         "sudo chmod 4755 /mnt/read-write/su")
+        st = os.stat(os.path.join(self.work, "rw", "su"))
+        self.assertFalse(st.st_uid == 0 and st.st_mode & stat.S_ISUID, oct(st.st_mode))
+        for name in "su", "dev":
+            self.sh("box-0", f"sudo mknod /mnt/read-only/{name} c 1 3", status=1)
 
     def check_volume_is_fresh(self):
         mounts = self.sh("box-0", "grep ' /mnt/data ' /proc/mounts").split()

@@ -65,7 +65,7 @@ static const struct {
 		  "  web:\n"
 		  "    image: \"micro:1\"\n"
 		  "    vm: {cpu_model: host, sandbox: false}\n"
-		  "    volumes: [\"/data:/srv\"]\n",
+		  "    volumes: [\"/data:/srv\", \"/site:/www:ro\"]\n",
 	  .root_user = true,
 	  .direct = true,
 	  .dir = "/state/web-0" },
