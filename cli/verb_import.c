@@ -10,7 +10,10 @@
 #include <engine/import.h>
 #include <engine/importsource.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -112,6 +115,23 @@ static void warn_of_mistakes(const char *yaml, const char *output)
 			      e->hint != NULL ? ")" : "");
 }
 
+/* Whole or not at all; but a link stays one, and a device or FIFO is written to: root
+ * must not get a file in the place of /dev/null. */
+static int write_output(const char *path, const char *yaml, struct holos_error **err)
+{
+	_cleanup_(freep) char *real = realpath(path, NULL);
+	_cleanup_(closep) int fd = -1;
+	struct stat st;
+	int r;
+
+	if (stat(path, &st) < 0 || S_ISREG(st.st_mode))
+		return fs_write_atomic(AT_FDCWD, real != NULL ? real : path, yaml, strlen(yaml),
+				       0644, err);
+	fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
+	r = fd >= 0 ? fs_write_all(fd, yaml, strlen(yaml)) : -errno;
+	return r < 0 ? error_sys(err, ERR_FAILED, -r, "cannot write %s", path) : 0;
+}
+
 static int import(const struct import_options *o, struct holos_error **err)
 {
 	bool to_file = o->output != NULL && o->output[0] != '\0' && strcmp(o->output, "-") != 0;
@@ -124,7 +144,7 @@ static int import(const struct import_options *o, struct holos_error **err)
 	if (r == 0)
 		r = import_write(im, o->project, &yaml, err);
 	if (r == 0 && to_file)
-		r = fs_write_atomic(AT_FDCWD, o->output, yaml, strlen(yaml), 0644, err);
+		r = write_output(o->output, yaml, err);
 	if (r < 0)
 		return r;
 	warn_of_mistakes(yaml, to_file ? o->output : NULL);

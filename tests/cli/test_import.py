@@ -3,6 +3,7 @@
 a fake one that misbehaves), other importers; what comes out passes holos validate."""
 
 import os
+import stat
 import re
 import shutil
 import subprocess
@@ -78,6 +79,24 @@ class FilesTest(ImportTest):
         self.assertIn(f"wrote {out} (1 service(s))\n", done.err)
         self.assertEqual(os.stat(out).st_mode & 0o777, 0o644)
         self.assertEqual(self.valid(self.read(out))["project"], "stack")
+
+    def test_to_what_is_no_plain_file(self):
+        """A link stays a link, a FIFO (as /dev/null is for root) is written to."""
+        path = self.write("web.xml", self.domain("web"))
+        self.write("real.yaml", "old\n")
+        link = os.path.join(self.work, "link.yaml")
+        os.symlink("real.yaml", link)
+        self.ok("import", "--xml", path, "-o", link)
+        self.assertTrue(os.path.islink(link))
+        self.assertEqual(self.valid(self.read(self.work, "real.yaml"))["project"], "web")
+        fifo = os.path.join(self.work, "fifo")
+        os.mkfifo(fifo)
+        fd = os.open(fifo, os.O_RDWR)
+        self.addCleanup(os.close, fd)
+        self.ok("import", "--xml", path, "-o", fifo)
+        self.assertTrue(stat.S_ISFIFO(os.stat(fifo).st_mode))
+        self.assertIn(b"name: web\n", os.read(fd, 65536))
+        self.fails(FAILED, "import", "--xml", path, "-o", self.work, match="cannot write .*directory")
 
     def test_a_directory(self):
         dir = os.path.join(self.work, "qemu")
