@@ -61,10 +61,11 @@ static bool is_text(const char *s)
 
 static bool looks_secret(const char *name)
 {
-	static const char *const words[] = { "SECRET", "TOKEN", "PASSW", "CREDENTIAL", "KEY" };
+	static const char *const words[] = { "SECRET",     "TOKEN", "PASSW", "PASSPH", "_PASS",
+					     "CREDENTIAL", "KEY",   "_PWD",  "_AUTH" };
 
 	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (strstr(name, words[i]) != NULL)
+		if (strcasestr(name, words[i]) != NULL)
 			return true;
 	}
 	return false;

@@ -3,6 +3,7 @@
  * install.c - see install.h.
  */
 #include <engine/install.h>
+#include <engine/unit.h>
 
 #include <base/alloc.h>
 #include <base/clock.h>
@@ -20,6 +21,7 @@
 #define LINGER_DIR "/var/lib/systemd/linger"
 /* Starting and stopping VMs takes its time, and systemd has its own limit. */
 #define SYSTEMCTL_NS (26ull * 3600 * NS_PER_S)
+#define UNIT_MAX     (2u << 20) /* systemd reads no line beyond 1 MiB */
 #define QUESTION_NS  (10 * NS_PER_S)
 
 char *install_path(bool system, const char *project, struct holos_error **err)
@@ -96,13 +98,45 @@ static int reload(bool system, struct holos_error **err)
 	return systemctl(system, err, (const char *const[]){ "daemon-reload", NULL });
 }
 
+/* Is the file there ours to replace?  `removing`: to stop and remove as well, which is
+ * for what install_write() wrote alone: the predecessor's units stop by `holos down`,
+ * which removes root disks. */
+static int check_ours(const char *path, bool removing, struct holos_error **err)
+{
+	_cleanup_(strbuf_finish) struct strbuf text = STRBUF_INIT;
+	bool old;
+	int r = fs_read(AT_FDCWD, path, UNIT_MAX, &text, err);
+
+	if (r < 0)
+		return error_wrap(err, "cannot tell whether the unit is one of holos");
+	if (text.len != 0 && strncmp(text.s, UNIT_MARK, strlen(UNIT_MARK)) == 0)
+		return 0;
+	old = text.len != 0 && strstr(text.s, "\nExecStart=") != NULL &&
+	      strstr(text.s, " up --state-dir ") != NULL;
+	if (old && !removing)
+		return 0;
+	if (old) {
+		error_set(err, ERR_FAILED,
+			  "%s is an older holos's: its stop would remove root disks", path);
+		error_hint(err, "run holos install first, which writes a unit that keeps them");
+	} else {
+		error_set(err, ERR_FAILED, "%s is there, and not of holos's making", path);
+		error_hint(err, "move it away, or give the project another name: -p NAME");
+	}
+	return -ERR_FAILED;
+}
+
 int install_write(bool system, const char *path, const char *text, bool *ret_written,
 		  struct holos_error **err)
 {
 	_cleanup_(freep) char *dir = xstrndup(path, (size_t)(strrchr(path, '/') - path));
-	int r = fs_mkdir_p(dir, 0755, err);
+	int r = 0;
 
 	*ret_written = false;
+	if (!fs_absent(AT_FDCWD, path))
+		r = check_ours(path, false, err);
+	if (r == 0)
+		r = fs_mkdir_p(dir, 0755, err);
 	if (r == 0)
 		r = fs_write_atomic(AT_FDCWD, path, text, strlen(text), 0644, err);
 	if (r < 0)
@@ -124,6 +158,9 @@ int install_remove(bool system, const char *path, bool *ret_found, struct holos_
 	*ret_found = !fs_absent(AT_FDCWD, path);
 	if (!*ret_found)
 		return 0;
+	r = check_ours(path, true, err);
+	if (r < 0)
+		return r;
 	r = systemctl(system, err, (const char *const[]){ "disable", "--now", unit, NULL });
 	removed = unlink(path);
 	if (removed < 0 && errno != ENOENT) {

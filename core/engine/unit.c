@@ -107,10 +107,10 @@ char *unit_text(const struct unit *u)
 	struct strbuf b = STRBUF_INIT;
 
 	strbuf_addf(&b,
-		    "# Made by holos install; holos uninstall -p %s%s takes it away.\n"
-		    "# Do not edit it: run holos install again, or systemctl edit.\n"
-		    "[Unit]\n"
-		    "Description=holos project %s\n",
+		    UNIT_MARK "; holos uninstall -p %s%s takes it away.\n"
+			      "# Do not edit it: run holos install again, or systemctl edit.\n"
+			      "[Unit]\n"
+			      "Description=holos project %s\n",
 		    u->project, u->system ? " --system" : "", u->project);
 	if (u->system)
 		strbuf_adds(&b, "After=network-online.target\nWants=network-online.target\n");

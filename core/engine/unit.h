@@ -23,6 +23,9 @@ struct unit {
 	uint64_t start_ns, stop_ns;   /* what start and stop may take */
 };
 
+/* How every one begins. */
+#define UNIT_MARK "# Made by holos install"
+
 /* The caller frees. */
 char *unit_text(const struct unit *u);
 
