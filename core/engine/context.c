@@ -236,7 +236,8 @@ int engine_qemu(struct engine *e, enum arch arch, const char **ret, struct qemu_
 		if (r < 0)
 			return r;
 		cache = state_open_dir(e->state, e->o.writing, "cache");
-		r = program_probe(program, cache, &e->traits, err);
+		r = (e->ask_qemu_anew ? program_probe_anew : program_probe)(program, cache,
+									    &e->traits, err);
 		if (r < 0)
 			return r;
 		e->qemu = steal_ptr(&program);
@@ -244,6 +245,12 @@ int engine_qemu(struct engine *e, enum arch arch, const char **ret, struct qemu_
 	*ret = e->qemu;
 	*ret_traits = e->traits;
 	return 0;
+}
+
+void engine_qemu_forget(struct engine *e)
+{
+	free(steal_ptr(&e->qemu));
+	e->ask_qemu_anew = true;
 }
 
 int engine_qemu_img(struct engine *e, const char **ret, struct holos_error **err)

@@ -23,6 +23,7 @@ struct engine {
 	struct worker *long_worker; /* for engine_call(): the loop goes on */
 	char *qemu, *qemu_img;
 	struct qemu_traits traits; /* of qemu */
+	bool ask_qemu_anew;        /* what is remembered of it does not count */
 	int image_hold;            /* lock of store_hold(); 0: not held */
 };
 
@@ -46,6 +47,8 @@ int engine_call(struct engine *e, const struct worker_request *rq, const char *s
 /* The programs, found once; of QEMU also what it can do. */
 int engine_qemu(struct engine *e, enum arch arch, const char **ret, struct qemu_traits *ret_traits,
 		struct holos_error **err);
+/* The next engine_qemu() asks it again; the name that was returned is gone. */
+void engine_qemu_forget(struct engine *e);
 int engine_qemu_img(struct engine *e, const char **ret, struct holos_error **err);
 /* Lock a file of the state directory; a wait is told and Ctrl-C ends it. */
 int engine_lock_file(struct engine *e, const char *rel, const char *name, uint64_t wait_ns,

@@ -132,7 +132,7 @@ static void check_qemu(const struct doctor *d)
 	struct qemu_traits t;
 
 	if (program_find_qemu(d->arch, &program, &why) < 0 ||
-	    program_probe(program, d->cache, &t, &why) < 0) {
+	    program_probe_anew(program, d->cache, &t, &why) < 0) {
 		tell_error(d, name, DOCTOR_FAIL, why);
 		return;
 	}

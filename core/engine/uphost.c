@@ -194,7 +194,7 @@ static int find_firmware(struct up *u, struct holos_error **err)
 	return r;
 }
 
-int up_check_offers(struct up *u, struct holos_error **err)
+static int check_offers(struct up *u, struct holos_error **err)
 {
 	int r = find_qemu(u, err);
 
@@ -203,4 +203,18 @@ int up_check_offers(struct up *u, struct holos_error **err)
 	if (r == 0)
 		r = check_accel(u, err);
 	return r;
+}
+
+int up_check_offers(struct up *u, struct holos_error **err)
+{
+	_cleanup_(error_destroyp) struct holos_error *why = NULL;
+	int r = check_offers(u, &why);
+
+	/* Not refused by memory alone. */
+	if (r == -ERR_HOST && u->prepare.traits.remembered) {
+		error_destroy(steal_ptr(&why));
+		engine_qemu_forget(u->e);
+		r = check_offers(u, &why);
+	}
+	return r < 0 ? error_move(err, &why) : 0;
 }

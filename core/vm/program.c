@@ -21,7 +21,7 @@
 
 #define PROBE_DEADLINE (20 * NS_PER_S)
 #define CACHE_MAX      65536u
-#define CACHE_FORMAT   1
+#define CACHE_FORMAT   2
 
 int program_find_qemu(enum arch arch, char **ret, struct holos_error **err)
 {
@@ -87,6 +87,19 @@ static int64_t mtime_ns(const struct stat *st)
 	return clock_ns(&st->st_mtim);
 }
 
+static void take_version(struct json_object *o, struct qemu_traits *t)
+{
+	t->major = (unsigned)jsonx_int(o, "major", 0);
+	t->minor = (unsigned)jsonx_int(o, "minor", 0);
+	t->micro = (unsigned)jsonx_int(o, "micro", 0);
+}
+
+static bool is_too_old(const struct qemu_traits *t)
+{
+	return t->major < QEMU_MIN_MAJOR ||
+	       (t->major == QEMU_MIN_MAJOR && t->minor < QEMU_MIN_MINOR);
+}
+
 static bool cache_read(int dir, const char *program, const struct stat *st, struct qemu_traits *ret)
 {
 	_cleanup_(freep) char *name = cache_name(program);
@@ -96,13 +109,21 @@ static bool cache_read(int dir, const char *program, const struct stat *st, stru
 	if (dir < 0 || jsonx_read_file(dir, name, CACHE_MAX, &o, NULL) < 0 ||
 	    jsonx_int(o, "format", 0) != CACHE_FORMAT ||
 	    strcmp(jsonx_str(o, "program", ""), program) != 0 ||
-	    jsonx_int(o, "size", -1) != st->st_size || jsonx_int(o, "mtime_ns", -1) != mtime_ns(st))
+	    jsonx_int(o, "size", -1) != st->st_size ||
+	    jsonx_int(o, "inode", -1) != (int64_t)st->st_ino ||
+	    jsonx_int(o, "mtime_ns", -1) != mtime_ns(st))
 		return false;
-	t.major = (unsigned)jsonx_int(o, "major", 0);
-	t.minor = (unsigned)jsonx_int(o, "minor", 0);
-	t.micro = (unsigned)jsonx_int(o, "micro", 0);
-	for (size_t i = 0; i < N_FLAGS; i++)
+	take_version(o, &t);
+	for (size_t i = 0; i < N_FLAGS; i++) {
+		/* What says nothing of it was not written by us. */
+		if (!json_object_is_type(json_object_object_get(o, flags[i].key),
+					 json_type_boolean))
+			return false;
 		*flag(&t, i) = jsonx_bool(o, flags[i].key, false);
+	}
+	if (is_too_old(&t))
+		return false;
+	t.remembered = true;
 	*ret = t;
 	return true;
 }
@@ -119,6 +140,7 @@ static void cache_write(int dir, const char *program, const struct stat *st, str
 	jsonx_set_int(o, "format", CACHE_FORMAT);
 	jsonx_set_str(o, "program", program);
 	jsonx_set_int(o, "size", st->st_size);
+	jsonx_set_int(o, "inode", (int64_t)st->st_ino);
 	jsonx_set_int(o, "mtime_ns", mtime_ns(st));
 	jsonx_set_int(o, "major", t->major);
 	jsonx_set_int(o, "minor", t->minor);
@@ -165,9 +187,7 @@ static void take_line(const char *line, size_t len, struct qemu_traits *t, unsig
 		return;
 	v = jsonx_obj(jsonx_obj(jsonx_obj(o, "QMP"), "version"), "qemu");
 	if (v != NULL) {
-		t->major = (unsigned)jsonx_int(v, "major", 0);
-		t->minor = (unsigned)jsonx_int(v, "minor", 0);
-		t->micro = (unsigned)jsonx_int(v, "micro", 0);
+		take_version(v, t);
 		return;
 	}
 	id = jsonx_str(o, "id", "");
@@ -230,8 +250,7 @@ static int ask(const char *program, struct qemu_traits *ret, struct holos_error 
 		take_line(out.s + at, len, &t, &answers);
 		at += len + 1;
 	}
-	if (t.major != 0 &&
-	    (t.major < QEMU_MIN_MAJOR || (t.major == QEMU_MIN_MAJOR && t.minor < QEMU_MIN_MINOR))) {
+	if (t.major != 0 && is_too_old(&t)) {
 		error_set(err, ERR_HOST, "%s is QEMU %u.%u.%u, and holos needs %d.%d or newer",
 			  program, t.major, t.minor, t.micro, QEMU_MIN_MAJOR, QEMU_MIN_MINOR);
 		error_hint(err, "install a newer QEMU, or set HOLOS_QEMU_SYSTEM to one");
@@ -248,17 +267,32 @@ static int ask(const char *program, struct qemu_traits *ret, struct holos_error 
 	return 0;
 }
 
+static int look(const char *program, struct stat *ret, struct holos_error **err)
+{
+	if (stat(program, ret) < 0)
+		return error_sys(err, ERR_HOST, errno, "cannot look at %s", program);
+	return 0;
+}
+
 int program_probe(const char *program, int cache_dir, struct qemu_traits *ret,
 		  struct holos_error **err)
 {
 	struct stat st;
-	int r;
+	int r = look(program, &st, err);
 
-	if (stat(program, &st) < 0)
-		return error_sys(err, ERR_HOST, errno, "cannot look at %s", program);
-	if (cache_read(cache_dir, program, &st, ret))
+	if (r == 0 && cache_read(cache_dir, program, &st, ret))
 		return 0;
-	r = ask(program, ret, err);
+	return r == 0 ? program_probe_anew(program, cache_dir, ret, err) : r;
+}
+
+int program_probe_anew(const char *program, int cache_dir, struct qemu_traits *ret,
+		       struct holos_error **err)
+{
+	struct stat st;
+	int r = look(program, &st, err);
+
+	if (r == 0)
+		r = ask(program, ret, err);
 	if (r == 0)
 		cache_write(cache_dir, program, &st, ret);
 	return r;

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """What this host's QEMU, KVM and firmware mean for a start: found, missing, refused."""
 
+import json
 import os
 
 import holostest
@@ -47,12 +48,34 @@ class TraitTest(HostTest):
         cache = os.path.join(self.state, "cache")
         (name,) = os.listdir(cache)
         good = self.read(cache, name)
-        for bad in "", "{", "[]", '{"format": 99}':
+        told = json.loads(good)
+        part = [json.dumps({k: v for k, v in told.items() if k != left_out})
+                for left_out in ("sandbox", "tcg", "major", "inode")]
+        for bad in "", "{", "[]", '{"format": 99}', json.dumps({**told, "major": 5}), *part:
             with open(os.path.join(cache, name), "w") as f:
                 f.write(bad)
             self.ok("down")
             self.ok("up")
             self.assertEqual(self.read(cache, name), good)
+
+    def test_a_refusal_is_not_from_memory(self):
+        """A part of QEMU may have been installed since; the program is the same."""
+        self.one()
+        self.ok("up", env={"FAKE_QEMU_LACKS": "virtio-9p-pci"})
+        self.ok("down")
+        self.one('volumes: ["./:/srv"]')
+        self.ok("up")
+        self.ok("down")
+        cache = os.path.join(self.state, "cache")
+        (name,) = os.listdir(cache)
+        self.assertTrue(json.loads(self.read(cache, name))["shares"])
+
+    def test_doctor_asks(self):
+        self.one()
+        self.ok("up", env={"FAKE_QEMU_VERSION": "7.1.0"})
+        done = self.holos("doctor", "--json", env={"FAKE_QEMU_VERSION": "9.9.9"})
+        found = {c["name"]: c["message"] for c in done.json()["checks"]}
+        self.assertIn(": 9.9.9", found["qemu-system-x86_64"])
 
     def test_too_old(self):
         self.one()

@@ -202,6 +202,13 @@ START_TEST(cached)
 	ck_assert_int_eq(program_probe(path, -1, &b, NULL), 0); /* no cache: asked */
 	ck_assert_int_eq(stat(log, &st), 0);
 	ck_assert_int_eq(st.st_size, 6);
+	ck_assert(!b.remembered);
+	ck_assert_int_eq(program_probe(path, fd, &b, NULL), 0);
+	ck_assert(b.remembered);
+	ck_assert_int_eq(program_probe_anew(path, fd, &b, NULL), 0);
+	ck_assert(!b.remembered);
+	ck_assert_int_eq(stat(log, &st), 0);
+	ck_assert_int_eq(st.st_size, 8);
 }
 END_TEST
 
