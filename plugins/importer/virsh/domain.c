@@ -28,6 +28,8 @@ static uint64_t bytes_of(struct import *im, xmlNode *n)
 		lost(im, n, NULL, "its unit is none of b, KiB, MiB, GiB, TiB");
 	else if (to_number(text, MEMORY_MAX, &v) < 0)
 		lost(im, n, NULL, "it is no number");
+	else if (v == 0)
+		lost(im, n, NULL, "a VM without memory is none");
 	else if (v > MEMORY_MAX >> (10 * (at - letters)))
 		lost(im, n, NULL, "it is more than a VM can have");
 	else

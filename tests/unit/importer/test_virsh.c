@@ -75,6 +75,7 @@ static const struct {
 	{ "<memory unit='KB'>2097152</memory>", "vm/memory_mb", "2048", NULL },
 	{ "<memory unit='GiB'>4</memory><currentMemory unit='GiB'>2</currentMemory>",
 	  "vm/memory_mb", "2048", "never the 4096 MiB" },
+	{ "<memory>0</memory>", "vm/memory_mb", "nothing", "without memory" },
 	{ "<memory unit='MiB'>64</memory>", "vm/memory_mb", "128", "less than the 128 MiB" },
 	{ "<memory unit='furlong'>64</memory>", "vm/memory_mb", "nothing", "unit" },
 	{ "<memory>99999999999999999999</memory>", "vm/memory_mb", "nothing", "no number" },
