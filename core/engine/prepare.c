@@ -482,23 +482,6 @@ static int uefi_vars(const struct firmware *f, int dir, struct holos_error **err
 	return fs_copy(AT_FDCWD, f->vars, dir, NVRAM_FILE, 0600, err);
 }
 
-/* An image with a kernel of its own boots by UEFI when that is an EFI program; those
- * begin as MS-DOS's did. */
-static int check_efi_kernel(const struct service *s, const char *kernel, struct holos_error **err)
-{
-	_cleanup_(closep) int fd = open(kernel, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	char magic[2];
-
-	if (fd >= 0 && pread(fd, magic, sizeof(magic), 0) == sizeof(magic) &&
-	    memcmp(magic, "MZ", 2) == 0)
-		return 0;
-	error_set(err, ERR_INVALID, "services.%s: image %s has a kernel that UEFI cannot start",
-		  s->name, s->image);
-	error_at(err != NULL ? *err : NULL, s->mark.file, s->mark.line, s->mark.column);
-	error_hint(err, "use another image; or leave vm.uefi, vm.secure_boot and devices out");
-	return -ERR_INVALID;
-}
-
 static int add_firmware(const struct prepare *p, const struct plan_vm *vm,
 			const struct instance_record *rec, const char *nvram, int dirfd,
 			struct plan_argv_input *in, struct holos_error **err)
@@ -565,8 +548,6 @@ static int build_launch(struct prepare *p, const struct plan_vm *vm, struct inst
 		r = add_firmware(p, vm, rec, nvram, dirfd, &in, err);
 	if (r == 0 && rec->base != NULL && rec->base_ident == NULL) {
 		r = images_read_boot(rec->base, &boot, err);
-		if (r == 0 && in.firmware_code != NULL && boot.kernel != NULL)
-			r = check_efi_kernel(vm->service, boot.kernel, err);
 		in.kernel = boot.kernel;
 		in.initrd = boot.initrd;
 		in.cmdline = boot.cmdline;

@@ -14,6 +14,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <unistd.h>
 
 static int check_shares(const struct service *s, const struct base_image *base,
 			struct holos_error **err)
@@ -32,6 +33,31 @@ static int check_shares(const struct service *s, const struct base_image *base,
 		return -ERR_INVALID;
 	}
 	return 0;
+}
+
+/* An image with a kernel of its own boots by UEFI when that is an EFI program; those
+ * begin as MS-DOS's did. */
+static int check_kernel(const struct up *u, const struct service *s, const struct base_image *base,
+			struct holos_error **err)
+{
+	_cleanup_(base_image_finish) struct base_image boot = { 0 };
+	_cleanup_(closep) int fd = -1;
+	char magic[2];
+	int r;
+
+	if (base->path == NULL || base->ident != NULL ||
+	    (u->prepare.arch == ARCH_X86_64 && !s->vm.uefi))
+		return 0;
+	r = images_read_boot(base->path, &boot, err);
+	if (r < 0 || boot.kernel == NULL)
+		return r;
+	fd = open(boot.kernel, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0 && pread(fd, magic, sizeof(magic), 0) == sizeof(magic) &&
+	    memcmp(magic, "MZ", 2) == 0)
+		return 0;
+	error_set(err, ERR_INVALID, "image %s has a kernel that UEFI cannot start", s->image);
+	error_hint(err, "use another image; or leave vm.uefi, vm.secure_boot and devices out");
+	return -ERR_INVALID;
 }
 
 /* A root disk cannot be smaller than its base; an overlay needs some room. */
@@ -189,6 +215,8 @@ int up_obtain_images(struct up *u, struct holos_error **err)
 		r = images_look(u->e, &wants[i], u->o->pull, err);
 	for (size_t i = 0; r == 0 && i < n; i++) {
 		r = check_shares(by[i].service, wants[i].ret, err);
+		if (r == 0)
+			r = check_kernel(u, by[i].service, wants[i].ret, err);
 		if (r == 0 && wants[i].ret->path != NULL)
 			r = check_disk(u, by[i].service, wants[i].ret, err);
 		if (r < 0)

@@ -598,6 +598,36 @@ class Up(ImageTest):
         self.assertRegex(result.err, r"debian-13.*404|SHA512SUMS.*404")
         self.assert_statuses("demo", a_0="running", b_0="running")
 
+    def test_a_kernel_that_uefi_cannot_start(self):
+        """An image with a kernel of its own, like micro; EFI programs begin with MZ."""
+        def write(path, text):
+            with open(path, "w") as f:
+                f.write(text)
+            return path
+
+        for name in "HOLOS_OVMF_CODE", "HOLOS_OVMF_VARS":
+            self.env[name] = write(os.path.join(self.dir, name), name)
+        self.compose("name: demo\nservices:\n  a: {image: debian, vm: {uefi: true}}\n")
+        self.ok("pull", "debian")
+        for role in "initrd", "cmdline":
+            write(self.base(DATA, role), role)
+        kernel = write(self.base(DATA, "kernel"), "\x1f\x8b compressed")
+        self.fails(INVALID, "up", match=[r"holos.yaml:3:\d+: services.a.image: image debian has a "
+                                         "kernel that UEFI cannot start", "leave vm.uefi"])
+        self.assertEqual(self.starts(), 0)
+        # Before the VM that runs is touched.
+        self.compose("name: demo\nservices:\n  a: {image: debian}\n")
+        self.ok("up")
+        self.compose("name: demo\nservices:\n  a: {image: debian, vm: {uefi: true}}\n")
+        self.fails(INVALID, "up", "--recreate", match="UEFI cannot start")
+        self.assert_statuses("demo", a_0="running")
+        self.assertEqual(self.starts("a-0"), 1)
+        self.ok("down")
+        write(kernel, "MZ and so on")
+        self.ok("up")
+        self.assertEqual(self.option("a-0", "kernel"), [kernel])
+        self.assertEqual(len([d for d in self.option("a-0", "drive") if "if=pflash" in d]), 2)
+
     def test_no_share_in_its_kernel(self):
         sums, path = "/10/images/x86_64/", "Rocky-10-GenericCloud-Base.latest.x86_64.qcow2"
         self.server.put(sums + path, NEW)
