@@ -345,7 +345,8 @@ static int sign_in(struct engine *e, struct holos_error **err)
 	if (fd < 0 || fs_write_atomic(fd, hex, dir, strlen(dir), 0600, &why) == 0 ||
 	    why->sys_errno == EROFS)
 		return 0;
-	return error_move(err, &why);
+	error_move(err, &why);
+	return error_wrap(err, "%s/%s", e->state->dir, STATES);
 }
 
 int store_hold(struct engine *e, struct holos_error **err)
