@@ -198,6 +198,9 @@ void live_end(void);
  * interrupts (a second one ends the program). */
 int cli_engine(const struct common *c, const char *verb, bool writing, struct engine **ret,
 	       struct holos_error **err);
+/* For a verb without an engine: from now on Ctrl-C only makes interrupt_asked() true, and
+ * a second one ends the program. */
+void cli_signals_catch(void);
 /* Undo what it did with signals, when the engine is gone and something else begins:
  * interrupt_asked() says no again. */
 void cli_signals_default(void);

@@ -124,8 +124,11 @@ static int boot_micro(struct boot *b, struct holos_error **err)
 	int r;
 
 	snprintf(b->name, sizeof(b->name), "doctor-%ld", (long)getpid());
-	if (!b->json)
+	if (!b->json) {
 		puts("\nbooting the micro guest:");
+		fflush(stdout);
+	}
+	cli_signals_catch();
 	r = phase(b, "image", pull, NULL, err);
 	if (r < 0)
 		return r;

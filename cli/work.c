@@ -67,16 +67,11 @@ static bool asked(void)
 }
 
 /* No SA_RESTART: a blocked lock must notice. */
-static int watch_signals(struct engine *e, struct holos_error **err)
+void cli_signals_catch(void)
 {
 	static const int watched[] = { SIGINT, SIGTERM, SIGHUP };
 	struct sigaction sa = { .sa_handler = on_signal };
-	struct sigaction resize = { .sa_handler = on_resize, .sa_flags = SA_RESTART };
 
-	if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
-		return error_sys(err, ERR_FAILED, errno, "cannot watch for signals");
-	(void)loop_add_fd(engine_loop(e), signal_pipe[0], POLLIN, on_signal_pipe, e);
-	sigaction(SIGWINCH, &resize, NULL);
 	interrupt_set_hook(asked);
 	for (size_t i = 0; i < sizeof(watched) / sizeof(watched[0]); i++) {
 		struct sigaction old;
@@ -85,6 +80,17 @@ static int watch_signals(struct engine *e, struct holos_error **err)
 		if (sigaction(watched[i], NULL, &old) == 0 && old.sa_handler != SIG_IGN)
 			sigaction(watched[i], &sa, NULL);
 	}
+}
+
+static int watch_signals(struct engine *e, struct holos_error **err)
+{
+	struct sigaction resize = { .sa_handler = on_resize, .sa_flags = SA_RESTART };
+
+	if (pipe2(signal_pipe, O_CLOEXEC | O_NONBLOCK) < 0)
+		return error_sys(err, ERR_FAILED, errno, "cannot watch for signals");
+	(void)loop_add_fd(engine_loop(e), signal_pipe[0], POLLIN, on_signal_pipe, e);
+	sigaction(SIGWINCH, &resize, NULL);
+	cli_signals_catch();
 	return 0;
 }
 

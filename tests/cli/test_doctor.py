@@ -174,6 +174,22 @@ class DoctorTest(FakeTest):
         self.assertEqual(phases[-1]["status"], "fail", phases)
         self.assertTrue(re.search(r"boot: image: ", result.err), result.err)
 
+    def test_ctrl_c_in_a_boot(self):
+        """Told, with the status of an interrupt: the VM may be there by then."""
+        bin, begun = os.path.join(self.dir, "bin"), os.path.join(self.dir, "begun")
+        os.mkdir(bin)
+        with open(os.path.join(bin, "apt-cache"), "w") as f:  # what makes the image asks it
+            f.write(f"#!/bin/sh\n: >{begun}\nexec sleep 600\n")
+        os.chmod(f.name, 0o755)
+        self.env["PATH"] = bin + ":" + self.env["PATH"]
+        run = self.start("doctor", "--boot", "--json")
+        self.wait_for(lambda: os.path.exists(begun), "the image is being made", 30)
+        run.interrupt()
+        result = run.finish(20)
+        self.assertEqual(result.status, holostest.INTERRUPTED, f"{result}")
+        self.assertIn("holos: boot: image: interrupted\n", result.err)
+        self.assertEqual(result.json()["boot"][-1]["status"], "fail")
+
     def test_usage(self):
         self.fails(holostest.USAGE, "doctor", "me")
         self.assertIn("--boot", self.ok("help", "doctor").out)
