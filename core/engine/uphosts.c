@@ -164,6 +164,9 @@ void up_tell_hosts(struct up *u)
 		struct up_vm *v = &u->vms[i];
 		enum told told = UNTOLD;
 
+		if (v->status == NULL) /* of a service that was not asked for */
+			v->status =
+				project_status_vm(u->now != NULL ? u->now : u->was, v->plan->name);
 		if (!is_due(v))
 			continue;
 		if ((tried < TRIES || answers(v)) && clock_now_ns() < end_ns &&

@@ -131,6 +131,21 @@ class HostsTest(FakeTest):
         self.assertIn("1 VM learns of new neighbours when started next", result.err)
         self.assert_statuses("demo", web_0="running", web_1="running")
 
+    def test_services_that_were_not_asked_for(self):
+        self.compose("""
+            name: demo
+            services:
+              web:
+                image: ./base.qcow2
+                ports: ["8080"]
+                healthcheck: {type: tcp, options: {port: 8080}, interval: 1s}
+              db: {image: ./base.qcow2}
+            """)
+        run = self.start("up", "db")
+        self.wait_for(lambda: "db-0: running" in run.output()[1], "db-0 runs")
+        run.interrupt()
+        self.assertIn("1 VM learns of new neighbours when started next", run.finish(8).err)
+
     def test_a_guest_of_an_older_holos(self):
         """It cannot be told: its user is."""
         os.unlink(os.path.join(self.instance_dir("demo", "web-0"), "hosts"))
