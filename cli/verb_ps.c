@@ -119,6 +119,10 @@ static char *notes(const struct ps *o, const struct vm_status *v)
 		return xstrdup(vm->warning);
 	if (vm->state == VM_PAUSED)
 		return xstrdup(vm->paused_cause != NULL ? vm->paused_cause : "paused");
+	if (vm->provision == VM_PROVISION_FAILED && vm_state_is_up(vm->state))
+		return xasprintf("provisioning failed: %s", vm->provision_text != NULL
+								    ? vm->provision_text
+								    : "it does not say why");
 	if (vm->health >= VM_HEALTH_UNHEALTHY && vm_state_is_up(vm->state))
 		return xstrdup_null(vm->health_detail);
 	if (vm_state_is_up(vm->state) || vm->exit.cause == VM_EXIT_NONE)

@@ -443,6 +443,8 @@ static struct json_object *vm_json(const struct vm_status *v)
 	jsonx_set_bool(o, "reachable", vm->reachable);
 	jsonx_set_str(o, "since", vm->since);
 	jsonx_set_str(o, "paused_cause", vm->paused_cause);
+	jsonx_set_str(o, "provision", vm_provision_name(vm->provision));
+	jsonx_set_str(o, "provision_detail", vm->provision_text);
 	jsonx_set_int(o, "restarts", vm->restarts);
 	jsonx_set(o, "exit", exit_json(&vm->exit));
 	jsonx_set_str(o, "address", address);

@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define MAGIC     0x3230766d6c6f4821u /* changes with the layout */
+#define MAGIC     0x3330766d6c6f4821u /* changes with the layout */
 #define BRIEF_MAX 4096u
 #define BRIEF_AT  4096 /* behind the last word, state/lastword.h */
 #define PORTS_MAX 64u
@@ -32,7 +32,7 @@ struct head {
 	uint32_t n_ports, health_failures, restarts;
 	int32_t exit_status, exit_signal;
 	uint16_t ssh_port;
-	uint8_t state, health, exit_cause, reachable;
+	uint8_t state, health, exit_cause, reachable, provision, unused[7];
 	struct {
 		uint16_t host, guest;
 	} ports[PORTS_MAX];
@@ -44,13 +44,13 @@ struct brief {
 };
 
 /* The strings in their order; next(NULL) ends. */
-#define STRINGS 10
+#define STRINGS 11
 static void strings_of(struct vm_record *r, char **ret[STRINGS])
 {
-	char **all[STRINGS] = { &r->instance,      &r->uuid,         &r->since,
-				&r->paused_cause,  &r->started_at,   &r->health_since,
-				&r->health_detail, &r->exit.message, &r->exit.at,
-				&r->warning };
+	char **all[STRINGS] = { &r->instance,      &r->uuid,          &r->since,
+				&r->paused_cause,  &r->started_at,    &r->health_since,
+				&r->health_detail, &r->exit.message,  &r->exit.at,
+				&r->warning,       &r->provision_text };
 
 	memcpy(ret, all, sizeof(all));
 }
@@ -107,6 +107,7 @@ static bool fill(struct brief *b, const struct vm_record *r, const struct file_i
 	b->head.health = (uint8_t)r->health;
 	b->head.exit_cause = (uint8_t)r->exit.cause;
 	b->head.reachable = r->reachable;
+	b->head.provision = (uint8_t)r->provision;
 	strings_of(&copy, strings);
 	for (size_t i = 0; i < STRINGS && fits; i++)
 		fits = put(b, *strings[i]);
@@ -191,7 +192,8 @@ static struct vm_record *unfold(const struct brief *b)
 	size_t at = 0;
 
 	if (b->head.state > VM_FAILED || b->head.health > VM_HEALTH_UNKNOWN ||
-	    b->head.exit_cause > VM_EXIT_UNKNOWN || b->head.n_ports > PORTS_MAX)
+	    b->head.provision > VM_PROVISION_FAILED || b->head.exit_cause > VM_EXIT_UNKNOWN ||
+	    b->head.n_ports > PORTS_MAX)
 		return NULL;
 	r->pid = (pid_t)b->head.pid;
 	r->pid_start = b->head.pid_start;
@@ -206,6 +208,7 @@ static struct vm_record *unfold(const struct brief *b)
 	r->health = (enum vm_health)b->head.health;
 	r->exit.cause = (enum vm_exit_cause)b->head.exit_cause;
 	r->reachable = b->head.reachable != 0;
+	r->provision = (enum vm_provision)b->head.provision;
 	strings_of(r, strings);
 	for (size_t i = 0; i < STRINGS; i++) {
 		if (!take(b, &at, strings[i]))

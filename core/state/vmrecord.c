@@ -51,6 +51,11 @@ const char *vm_health_name(enum vm_health h)
 	return health_names[h];
 }
 
+const char *vm_provision_name(enum vm_provision p)
+{
+	return provision_names[p];
+}
+
 const char *vm_exit_cause_name(enum vm_exit_cause c)
 {
 	return cause_names[c];

@@ -146,6 +146,7 @@ bool vm_state_is_up(enum vm_state s);
 /* The words of the files and of `ps`; never NULL. */
 const char *vm_state_name(enum vm_state s);
 const char *vm_health_name(enum vm_health h);
+const char *vm_provision_name(enum vm_provision p);
 const char *vm_exit_cause_name(enum vm_exit_cause c); /* "none" for VM_EXIT_NONE */
 /* "powered off by the guest", "killed by signal 9 (Killed)", ...: for a
  * person; the caller frees. */

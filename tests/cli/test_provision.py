@@ -60,6 +60,12 @@ class ProvisionTest(FakeTest):
         # It stays so: the guest is not what the file says.
         self.fails(TIMEOUT, "up", "--wait", match="runcmd 1 of 2: false: exited with status 1")
         self.ok("up") # nobody waits
+        self.assertRegex(self.ok("ps").out,
+                         "web-0 running: provisioning failed: runcmd 1 of 2: false: exited with "
+                         "status 1")
+        vm = self.instances("demo")["web-0"]
+        self.assertEqual((vm["provision"], vm["provision_detail"]),
+                         ("failed", "runcmd 1 of 2: false: exited with status 1"))
         log = self.ok("logs", "--provision", "-n", "all", "web").out
         self.assertIn("output: it broke", log)
         self.assertNotIn("\x1b", log)
