@@ -20,7 +20,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#define BITS 0777 /* set-id bits of a guest's are nothing for the host */
+/* What is kept of directories until the end: a million of them.  A stream may name one
+ * without an end. */
+#define DIRS_MAX (128u << 20)
+#define BITS     0777 /* set-id bits of a guest's are nothing for the host */
 
 /* Gets its mode and time at the end, when nothing is made in it any more. */
 struct made_dir {
@@ -43,7 +46,7 @@ struct unpack {
 	int parent_fd;    /* -1: none yet */
 	unsigned counter; /* of temporary names */
 	struct made_dir *dirs;
-	size_t n_dirs, cap_dirs;
+	size_t n_dirs, cap_dirs, kept_dirs; /* the last in bytes */
 };
 
 /* ---- names -------------------------------------------------------------------- */
@@ -152,8 +155,12 @@ static struct timespec time_of(struct archive_entry *e)
 
 static bool put_dir(struct unpack *u, struct archive_entry *e, const char *name, const char *where)
 {
-	int fd = open_dir(u, where);
+	int fd;
 
+	u->kept_dirs += strlen(name) + 1 + sizeof(struct made_dir);
+	if (u->kept_dirs > DIRS_MAX)
+		return refused(u, name, "too many directories");
+	fd = open_dir(u, where);
 	if (fd < 0)
 		return failed(u, "make directory", where, errno);
 	close(fd);

@@ -233,6 +233,15 @@ class OneFile(Unpack):
             self.refuses("sent nothing", data=b"\0" * 1024, how=how)
 
 
+class Memory(Unpack):
+    def test_a_directory_without_end(self):
+        """It takes nothing on the disk, and took the host's memory as long as it was sent."""
+        one = folder("/".join(["d" * 250] * 16))[0].tobuf(tarfile.GNU_FORMAT)
+        status, said = self.unpack(folder(".")[0].tobuf(tarfile.GNU_FORMAT) + one * 40000)
+        self.assertEqual((status, len(said)), (1, 1))
+        self.assertRegex(said[0], "too many directories")
+
+
 class Sizes(Unpack):
     def test_more_than_comes(self):
         whole = stream(folder("."), entry("f", b"x" * 100000), entry("g", b"y"))
