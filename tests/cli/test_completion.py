@@ -6,7 +6,7 @@ import shutil
 
 import holostest
 from holostest import PROGRAM, FakeTest
-from screen import Terminal
+from terminal import Terminal
 
 COMPOSE = """
     name: demo
@@ -115,16 +115,17 @@ class ShellTest(CompletionTest):
     ]
 
     def bash(self):
-        terminal = Terminal(self, [self.shell("bash"), "--norc", "--noprofile", "-i"], columns=200)
-        terminal.send(". <(holos completion bash); bind 'set enable-bracketed-paste off'\r")
+        terminal = Terminal(self, "--norc", "--noprofile", "-i", program=self.shell("bash"),
+                            size=(200, 24))
+        terminal.type(". <(holos completion bash); bind 'set enable-bracketed-paste off'\r")
         return terminal
 
     def complete(self, terminal, typed, wanted):
-        terminal.send(typed + "\t")
+        terminal.type(typed + "\t")
         # The rest is written behind what was typed, perhaps with colours between.
         terminal.wait_for(wanted.rstrip("/ ")[len(typed):])
-        terminal.send("\x15")  # Ctrl-U: the line goes
-        terminal.send("echo done:$((40+2))\r")
+        terminal.type("\x15")  # Ctrl-U: the line goes
+        terminal.type("echo done:$((40+2))\r")
         terminal.wait_for("done:42")
 
     def test_bash(self):
@@ -135,12 +136,12 @@ class ShellTest(CompletionTest):
 
     def test_bash_knows_more_than_one(self):
         with self.bash() as terminal:
-            terminal.send("holos st\t\t")
+            terminal.type("holos st\t\t")
             terminal.wait_for("start +stop")
 
     def test_zsh(self):
-        with Terminal(self, [self.shell("zsh"), "-f", "-i"], columns=200) as terminal:
-            terminal.send("autoload -Uz compinit; compinit -u -D; . <(holos completion zsh)\r")
+        with Terminal(self, "-f", "-i", program=self.shell("zsh"), size=(200, 24)) as terminal:
+            terminal.type("autoload -Uz compinit; compinit -u -D; . <(holos completion zsh)\r")
             for typed, wanted in self.CASES:
                 with self.subTest(typed=typed):
                     self.complete(terminal, typed, wanted)
@@ -149,8 +150,8 @@ class ShellTest(CompletionTest):
         os.mkdir(f"{self.work}/functions")
         with open(f"{self.work}/functions/_holos", "w") as f:
             f.write(self.ok("completion", "zsh").out)
-        with Terminal(self, [self.shell("zsh"), "-f", "-i"], columns=200) as terminal:
-            terminal.send("fpath=($PWD/functions $fpath); autoload -Uz compinit; compinit -u -D\r")
+        with Terminal(self, "-f", "-i", program=self.shell("zsh"), size=(200, 24)) as terminal:
+            terminal.type("fpath=($PWD/functions $fpath); autoload -Uz compinit; compinit -u -D\r")
             self.complete(terminal, "holos vali", "holos validate")
             self.complete(terminal, "holos up data", "holos up database")
 

@@ -10,7 +10,7 @@ import time
 
 import holostest
 from holostest import PROGRAM, USAGE, FakeTest
-from screen import Terminal
+from terminal import Terminal
 
 THREE = """
     name: demo
@@ -127,7 +127,7 @@ class LogsTest(FakeTest):
         self.write("web-0", "\x1b[31mred\x1b[0m\n")
         self.write("web-1", "plain\n")
         for env, coloured in ({}, True), ({"NO_COLOR": "1"}, False):
-            with Terminal(self, [PROGRAM, "logs", "-F", "web"], env=env) as terminal:
+            with Terminal(self, "logs", "-F", "web", env=env) as terminal:
                 terminal.wait_for("plain")
                 text = terminal.text()
                 self.assertEqual("\x1b[" in text, coloured)

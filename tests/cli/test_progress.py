@@ -9,8 +9,8 @@ import subprocess
 import termios
 
 import holostest
-from holostest import INTERRUPTED, OK, PROGRAM, FakeTest
-from screen import Terminal
+from holostest import INTERRUPTED, PROGRAM, FakeTest
+from terminal import Terminal
 
 STACK = """
     name: demo
@@ -24,14 +24,14 @@ class TerminalTest(FakeTest):
         self.compose(STACK % replicas)
         if slow:
             self.behave(qmp_delay_ms=slow)
-        return Terminal(self, [PROGRAM, "up", *args], columns=columns, rows=rows, **kw)
+        return Terminal(self, "up", *args, size=(columns, rows), **kw)
 
     def test_all_that_is_done_stays_and_nothing_else(self):
         for columns in 80, 200, 40:
             with self.subTest(columns=columns), self.up(columns=columns, slow=1500) as terminal:
                 terminal.wait_for(r"web-2: starting")
                 terminal.wait_for(r"\[\+\] 0 of 3 done")
-                self.assertEqual(terminal.finish(), OK)
+                terminal.finish()
                 lines = [re.sub(r"\x1b\[\d+m", "", line) for line in terminal.screen()]
                 text = "\n".join(lines)
                 for i in range(3):
@@ -46,13 +46,13 @@ class TerminalTest(FakeTest):
         with self.up(replicas=1, slow=3500) as terminal:
             terminal.wait_for(r"web-0: starting  \(1s\)")
             terminal.wait_for(r"web-0: starting  \(2s\)")
-            self.assertEqual(terminal.finish(), OK)
+            terminal.finish()
 
     def test_fifty_on_a_small_screen(self):
         """Never more lines than the screen has: what scrolled away could not be drawn again."""
         with self.up("--parallel", "50", replicas=50, rows=12, slow=2500) as terminal:
             terminal.wait_for(r"\.\.\. and \d+ more")
-            self.assertEqual(terminal.finish(120), OK)
+            terminal.finish(seconds=120)
             for up in re.findall(r"\x1b\[(\d+)A", terminal.text()):
                 self.assertLess(int(up), 12)
             text = re.sub(r"\x1b\[\d+m", "", "\n".join(terminal.screen()))
@@ -67,22 +67,22 @@ class TerminalTest(FakeTest):
             terminal.wait_for(r"\[\+\] 0 of 3")  # at once, not at the next second
             terminal.resize(90, 24)
             terminal.wait_for(r"\[\+\] 0 of 3")
-            self.assertEqual(terminal.finish(), OK)
+            terminal.finish()
 
     def test_a_long_name_is_cut(self):
         name = "a" * 30
         self.compose(f"name: demo\nservices:\n  {name}: {{image: ./base.qcow2}}\n")
         self.behave(qmp_delay_ms=1500)
-        with Terminal(self, [PROGRAM, "up"], columns=24) as terminal:
+        with Terminal(self, "up", size=(24, 24)) as terminal:
             terminal.wait_for(r"a{20}\.\.\.")
-            self.assertEqual(terminal.finish(), OK)
+            terminal.finish()
 
     def test_ctrl_c(self):
         with self.up(slow=60000) as terminal:
             before = termios.tcgetattr(terminal.master)
             terminal.wait_for(r"\[\+\] 0 of 3")
-            terminal.send("\x03")
-            self.assertEqual(terminal.finish(), INTERRUPTED)
+            terminal.type("\x03")
+            terminal.finish(INTERRUPTED)
             self.assertEqual(termios.tcgetattr(terminal.master), before)
             text = "\n".join(terminal.screen())
             self.assertNotIn("[+]", text)
@@ -93,7 +93,7 @@ class TerminalTest(FakeTest):
     def test_colours(self):
         for env, coloured in ({}, True), ({"NO_COLOR": "1"}, False), ({"NO_COLOR": ""}, True):
             with self.subTest(env=env), self.up(env=env) as terminal:
-                self.assertEqual(terminal.finish(), OK)
+                terminal.finish()
                 self.assertEqual("\x1b[32m" in terminal.text(), coloured, terminal.text())
             self.ok("kill")
             self.ok("down")
@@ -101,7 +101,7 @@ class TerminalTest(FakeTest):
     def test_a_terminal_that_cannot(self):
         for term in "dumb", None:
             with self.up(env={"TERM": term}) as terminal:
-                self.assertEqual(terminal.finish(), OK)
+                terminal.finish()
                 self.assertNotIn("\x1b", terminal.text())
                 self.assertIn("web-0: starting", terminal.text())
             self.ok("kill")
