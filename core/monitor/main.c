@@ -30,9 +30,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* Set aside for what cannot be refused: the end of the VM, its record. */
-#define MEMORY_RESERVE (1u << 20)
-
 static int usage(void)
 {
 	fputs("usage: holos-monitor DIR [--adopt]\n"

@@ -28,6 +28,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+/* Bytes set aside for what cannot be refused: the end of the VM, its record. */
+#define MEMORY_RESERVE (1u << 20)
+
 struct worker;
 
 enum phase {
@@ -117,7 +120,7 @@ struct monitor {
 	struct loop_timer *console_timer;
 	struct health *health;
 	struct provision *provision; /* NULL: the guest has no way to tell */
-	struct networks *networks; /* being undone */
+	struct networks *networks;   /* being undone */
 	struct serve *serve;
 };
 

@@ -22,9 +22,10 @@
 #include <unistd.h>
 
 #define WAITERS_MAX 16 /* unanswered requests of one client */
-/* What one request may take, parsed and answered; without it a request is refused,
- * and the rest of the monitor has its reserve. */
-#define REQUEST_ROOM (512u << 10)
+/* More than one request takes, parsed and answered; without it a request is refused,
+ * and the rest of the monitor has its reserve.  More than that reserve, too: what was
+ * set free to refuse one request is not to be had by the next. */
+#define REQUEST_ROOM (2 * MEMORY_RESERVE)
 #define LAST_WORDS   (1 * NS_PER_S) /* for clients to read them */
 
 enum wait_for { WAIT_DOWN, WAIT_REACH, WAIT_QMP };
