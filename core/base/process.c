@@ -73,6 +73,33 @@ static int lay_out(const struct process_spec *spec, unsigned n, int *report)
 	return 0;
 }
 
+/* Of /proc/PID/stat; 0: none, or a zombie.  Allocates nothing. */
+static uint64_t start_time_of(const char *path)
+{
+	_cleanup_(closep) int fd = open(path, O_RDONLY | O_CLOEXEC);
+	char text[4096];
+	ssize_t n = fd >= 0 ? read(fd, text, sizeof(text) - 1) : -1;
+	const char *p;
+
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	p = strrchr(text, ')'); /* the name may hold anything, also ')' */
+	if (p == NULL || strncmp(p, ") ", 2) != 0 || p[2] == 'Z' || p[2] == 'X')
+		return 0;
+	/* proc(5): the bracket ends field 2, and a space goes before each one. */
+	for (unsigned field = 2; field < 22 && p != NULL; field++)
+		p = strchr(p + 1, ' ');
+	return p != NULL ? strtoull(p, NULL, 10) : 0;
+}
+
+static void write_id(const struct process_spec *spec)
+{
+	struct process_id id = { getpid(), start_time_of("/proc/self/stat") };
+
+	(void)!pwrite(spec->id_fd, &id, sizeof(id), spec->id_at);
+}
+
 static _Noreturn void child(const struct process_spec *spec, pid_t parent, int report)
 {
 	unsigned n = spec->n_fds > 3 ? spec->n_fds : 3;
@@ -96,6 +123,8 @@ static _Noreturn void child(const struct process_spec *spec, pid_t parent, int r
 
 		setrlimit(RLIMIT_DATA, &lim);
 	}
+	if (spec->id_fd > 0)
+		write_id(spec);
 	if (lay_out(spec, n, &report) == 0)
 		execve(spec->program, spec->argv, spec->env != NULL ? spec->env : environ);
 	e = errno;
@@ -296,21 +325,10 @@ const char *process_describe_status(int status, char *buf)
 
 uint64_t process_start_time(pid_t pid)
 {
-	_cleanup_(strbuf_finish) struct strbuf b = STRBUF_INIT;
 	char path[32];
-	const char *p;
-	char state;
 
 	snprintf(path, sizeof(path), "/proc/%ld/stat", (long)pid);
-	if (fs_read(AT_FDCWD, path, 4096, &b, NULL) < 0)
-		return 0;
-	p = strrchr(b.s, ')'); /* the name may hold anything, also ')' */
-	if (p == NULL || sscanf(p + 1, " %c", &state) != 1 || state == 'Z' || state == 'X')
-		return 0;
-	/* proc(5): the bracket ends field 2, and a space goes before each one. */
-	for (unsigned field = 2; field < 22 && p != NULL; field++)
-		p = strchr(p + 1, ' ');
-	return p != NULL ? strtoull(p, NULL, 10) : 0;
+	return start_time_of(path);
 }
 
 uint64_t process_age_ns(uint64_t start_time)

@@ -14,6 +14,12 @@
 
 #define PROCESS_FDS_MAX 16
 
+/* A process for good: its pid, and its start time as of process_start_time(). */
+struct process_id {
+	int64_t pid;
+	uint64_t start_time;
+};
+
 struct process_spec {
 	const char *program;      /* absolute path */
 	char *const *argv;        /* NULL-terminated */
@@ -24,6 +30,8 @@ struct process_spec {
 	bool new_session;         /* setsid(2) */
 	bool die_with_parent;     /* SIGKILL when the calling thread's process ends */
 	uint64_t memory_max;      /* RLIMIT_DATA in bytes; 0: as is */
+	int id_fd;                /* above 0: before it executes the child writes its struct */
+	off_t id_at;              /* process_id there, at this offset; best effort */
 };
 
 /* Start it.  Fails with the reason when exec fails (the child reports errno

@@ -8,6 +8,7 @@
 #include <base/names.h>
 #include <engine/status.h>
 #include <state/lastword.h>
+#include <state/qemuid.h>
 #include <state/vmbrief.h>
 
 #include <errno.h>
@@ -96,6 +97,7 @@ int vm_status_refresh(const struct state *s, const char *project, struct vm_stat
 	if (v->rec != NULL)
 		instance_record_take_ports(v->rec, v->vm);
 	last_word_apply(dir, &v->alive, v->vm);
+	qemu_id_apply(dir, &v->alive, v->vm);
 	vm_record_settle(v->vm, &v->alive);
 	return 0;
 }
@@ -122,8 +124,10 @@ static bool read_brief(const struct project_status *p, int dir, struct vm_status
 	/* Not one of the file's: its own record knows. */
 	if (dir < 0 || address == NULL || vm_brief_read(dir, v->name, &v->alive, &v->vm) == 0)
 		return false;
-	if (vm_state_is_up(v->vm->state) && !v->alive.monitor && !v->alive.qemu) {
-		vm_record_destroy(steal_ptr(&v->vm)); /* there may be a last word of it */
+	if (vm_state_is_up(v->vm->state) && !v->alive.monitor &&
+	    (!v->alive.qemu || v->vm->pid == 0)) {
+		/* There may be a last word of it, or its QEMU's pid. */
+		vm_record_destroy(steal_ptr(&v->vm));
 		return false;
 	}
 	vm_record_settle(v->vm, &v->alive);

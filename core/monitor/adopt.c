@@ -4,7 +4,8 @@
  *
  * That some QEMU of this directory lives is known by its lock.  Which process
  * it is: the one that listens on qmp.sock (SO_PEERCRED), else the one that
- * vm.json names with its start time.  That it is our VM: its UUID over QMP.
+ * vm.json, or the file `alive` itself, names with its start time.  That it is our VM: its UUID over
+ * QMP.
  */
 #include <base/clock.h>
 #include <base/fs.h>
@@ -13,6 +14,7 @@
 #include <monitor/monitor.h>
 #include <state/alive.h>
 #include <state/lastword.h>
+#include <state/qemuid.h>
 
 #include <errno.h>
 #include <stdio.h>
@@ -105,6 +107,7 @@ void adopt_start(struct monitor *m)
 		serve_end(m);
 		return;
 	}
+	qemu_id_apply(m->dirfd, &alive, m->vm);
 	m->phase = PHASE_BOOT;
 	qemu_adopt(m);
 	if (watch_process(m, &err) < 0) {

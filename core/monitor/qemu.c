@@ -12,6 +12,7 @@
 #include <base/strbuf.h>
 #include <monitor/monitor.h>
 #include <monitor/protocol.h>
+#include <state/qemuid.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -197,7 +198,8 @@ static int spawn(struct monitor *m, struct holos_error **err)
 	struct process_spec spec = { .program = m->launch->program,
 				     .argv = m->launch->argv,
 				     .fds = { -1, log, log, -1 },
-				     .n_fds = 4 };
+				     .n_fds = 4,
+				     .id_at = QEMU_ID_AT };
 	pid_t pid;
 	int r;
 
@@ -209,6 +211,7 @@ static int spawn(struct monitor *m, struct holos_error **err)
 		return r;
 	}
 	spec.fds[3] = alive;
+	spec.id_fd = alive;
 	unlinkat(m->dirfd, QMP_SOCKET, 0);
 	unlinkat(m->dirfd, "serial.sock", 0);
 	fs_clear_name(m->dirfd, "console.log"); /* QEMU opens it */

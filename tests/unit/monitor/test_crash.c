@@ -6,6 +6,7 @@
 
 #include <base/process.h>
 #include <state/lastword.h>
+#include <state/qemuid.h>
 
 #include <sys/wait.h>
 
@@ -133,6 +134,38 @@ START_TEST(adopts_without_a_record)
 	adopted(pid);
 	ck_assert_ptr_nonnull(vt_ask("stop", NULL));
 	vt_down(VM_STOPPED, VM_EXIT_STOPPED);
+}
+END_TEST
+
+/* The monitor was killed before it wrote down which process QEMU is, and QMP is
+ * taken, or not there yet. */
+START_TEST(adopts_by_the_child_s_own_word)
+{
+	_cleanup_(vm_record_destroyp) struct vm_record *r = NULL;
+	struct alive a = { .qemu = true };
+	uint64_t start;
+	pid_t pid;
+
+	up_and_orphaned();
+	pid = vt->vm->pid;
+	start = vt->vm->pid_start;
+	r = vt_disk();
+	r->state = VM_STARTING;
+	r->pid = 0;
+	r->pid_start = 0;
+	ck_assert_int_eq(vm_record_write(vt->dirfd, r, false, NULL), 0);
+	qemu_id_apply(vt->dirfd, &a, r);
+	ck_assert_int_eq(r->pid, pid);
+	ck_assert_uint_eq(r->pid_start, start);
+	ck_assert_int_eq(unlinkat(vt->dirfd, "qmp.sock", 0), 0);
+	vt_adopt();
+	vt_until(vt->vm->pid == pid && vt->vm->monitor_pid == vt->monitor);
+	ck_assert_ptr_nonnull(vt_ask("kill", NULL));
+	vt_down(VM_STOPPED, VM_EXIT_STOPPED);
+	waitpid(pid, NULL, 0);
+	r->pid = 0; /* it is gone, and another QEMU is not this one */
+	qemu_id_apply(vt->dirfd, &a, r);
+	ck_assert_int_eq(r->pid, 0);
 }
 END_TEST
 
@@ -463,6 +496,7 @@ int main(void)
 	VT_TEST(s, adopted_qemu_is_killed);
 	VT_TEST(s, adopted_qemu_is_restarted);
 	VT_TEST(s, adopts_without_a_record);
+	VT_TEST(s, adopts_by_the_child_s_own_word);
 	VT_TEST(s, adopts_with_a_lying_record);
 	VT_TEST(s, refuses_another_uuid);
 	VT_TEST(s, adoption_finishes_a_stop);
